@@ -1,0 +1,155 @@
+"""The interfaces: what can be exchanged without touching the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automem_agents.types import Action, Decision, Namespace
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors.
+
+    Attributes:
+        name: identifies the vector space; a store refuses another one.
+        dimension: length of a vector.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return an array (len(texts), dimension); it need not be normalised."""
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """Counts what a text costs in a prompt."""
+
+    @property
+    def name(self) -> str: ...
+    def count(self, text: str) -> int: ...
+
+
+class VectorIndex(Protocol):
+    """Nearest neighbours among the live records of one namespace, by cosine. Holds no text."""
+
+    def upsert(self, seqs: Sequence[int], vectors: Floats) -> None: ...
+    def remove(self, seqs: Sequence[int]) -> None: ...
+    def search(self, vector: Floats, k: int) -> Ints:
+        """Return the seqs of at most ``k`` nearest records, best first."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class ValueModel(Protocol):
+    """Predicts the value of an action from its features."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    def predict(self, features: NDArray[np.float16]) -> Floats:
+        """Map features (n, d) to values (n,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReadProblem:
+    """What a policy knows when it chooses what to show.
+
+    Attributes:
+        names: the d feature names.
+        features: (n, d), rounded to float16 before anything is scored, so that the log replays exactly.
+        pack: maps an order of the n candidates to the positions that fit the budget.
+    """
+
+    names: tuple[str, ...]
+    features: NDArray[np.float16]
+    pack: Callable[[Ints], Ints]
+
+
+@dataclass(frozen=True)
+class ReadChoice:
+    """Scores (n,), base order (n,), the shown candidates, and how likely that set was."""
+
+    scores: NDArray[np.float64]
+    order: Ints
+    shown: Ints
+    propensity: float = 1.0
+
+
+@dataclass(frozen=True)
+class WriteProblem:
+    """One candidate for storage: its features (d,) and the actions the rules allow."""
+
+    names: tuple[str, ...]
+    features: NDArray[np.float16]
+    legal: tuple[Action, ...]
+
+
+@dataclass(frozen=True)
+class WriteChoice:
+    """The action, its propensity, and one line that says why."""
+
+    action: Action
+    reason: str
+    propensity: float = 1.0
+
+
+class Policy(Protocol):
+    """Chooses among legal actions, and says how likely its choice was."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    def read(self, problem: ReadProblem) -> ReadChoice: ...
+    def write(self, problem: WriteProblem) -> WriteChoice: ...
+    def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
+        """The share (n, d) each feature has in the score of each of n read candidates."""
+        ...
+
+
+class Summariser(Protocol):
+    """Condenses several texts into one."""
+
+    def summarise(self, texts: Sequence[str]) -> str: ...
+
+
+class KeyExtractor(Protocol):
+    """Names the fact that a text states, so that a later statement supersedes it."""
+
+    def key(self, text: str, speaker: str) -> str | None: ...
+
+
+class Scrubber(Protocol):
+    """Removes from a text what must not be stored."""
+
+    def scrub(self, text: str) -> str: ...
+
+
+class FeedbackSource(Protocol):
+    """Judges a decision, e.g. by an LLM or a test run."""
+
+    def score(self, namespace: Namespace, decision: Decision) -> float | None:
+        """A score in [-1, 1], or None to abstain."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time: microseconds since 1970, UTC."""
+
+    def now(self) -> int: ...

@@ -1,0 +1,56 @@
+"""All settings in one model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from automem_agents.errors import InvalidInput
+
+ENV_PREFIX = "AUTOMEM_AGENTS_"
+
+
+class Settings(BaseModel):
+    """How a store behaves. Every setting can come from ``AUTOMEM_AGENTS_<NAME>`` in the environment.
+
+    Example:
+        >>> Settings(max_tokens=300).max_tokens
+        300
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(500, ge=0, le=1_000_000, description="default budget of a recall")
+    segment_tokens: int = Field(128, ge=16, le=8192, description="longer messages are stored in pieces of this size")
+    max_text_chars: int = Field(200_000, ge=1, description="longer texts are refused")
+    candidates: int = Field(200, ge=10, le=10_000, description="how many the dense and the lexical search each propose")
+    pool: int = Field(128, ge=8, le=2000, description="how many candidates a READ decision ranks, packs and logs")
+    index_threshold: int = Field(20_000, ge=0, description="records in a namespace from which Chroma serves it")
+    working_set_bytes: int = Field(256 * 2**20, ge=2**20, description="memory for the namespaces in use")
+    recall_deadline: float = Field(2.0, gt=0, description="seconds after which a turn goes on without memory")
+    observe_deadline: float = Field(10.0, gt=0, description="seconds after which a write is left to finish by itself")
+    breaker_failures: int = Field(5, ge=1, description="failures in a row that pause memory")
+    breaker_seconds: float = Field(10.0, gt=0, description="how long memory is paused")
+    busy_timeout: float = Field(10.0, gt=0, description="seconds to wait for another process's write")
+    kept_features: int = Field(20_000, ge=0, description="newest decisions whose features are kept for replay")
+    strict: bool = Field(False, description="raise what would otherwise be counted and logged")
+
+    @classmethod
+    def load(cls, options: Mapping[str, object]) -> Self:
+        """Build settings from options, then the environment, then the defaults.
+
+        Raises:
+            InvalidInput: on an unknown name or a value out of range.
+        """
+        found = {n: os.environ[ENV_PREFIX + n.upper()] for n in cls.model_fields if ENV_PREFIX + n.upper() in os.environ}
+        try:
+            return cls.model_validate({**found, **options})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                raise InvalidInput(f"unknown setting {name!r}; there are {', '.join(cls.model_fields)}") from None
+            raise InvalidInput(f"setting {name}: {first['msg']}, got {first['input']!r}") from None
