@@ -157,6 +157,7 @@ class Hit:
     lexical: float
     dense: float
     ref: str = ""
+    seq: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,6 @@ class Candidate:
     inclusion_p: float
     used: bool
     reward: float | None
-    score: float
     features: Mapping[str, float]
 
 

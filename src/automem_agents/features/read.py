@@ -1,0 +1,44 @@
+"""What a READ decision sees of each candidate."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automem_agents.features.feature_set import FeatureSet
+from automem_agents.store.candidates import Candidates
+
+READ = FeatureSet(
+    "read",
+    1,
+    (
+        "lexical",  # BM25, scaled to 0..1 within the query's candidates
+        "dense",  # cosine, scaled likewise
+        "neighbours",  # sum of lexical and dense of the turns before and after in the session
+        "keep",  # keep value of the text, standardised over the namespace
+        "speaker",  # 1 if the query names the speaker
+        "tokens",  # cost of the rendered record
+        "assistant_log",  # 1 if the namespace holds assistant turns
+        "bm25",  # BM25, not scaled
+        "cosine",  # cosine, not scaled
+    ),
+)
+
+
+def read_features(found: Candidates) -> NDArray[np.float16]:
+    """Return features (n, d), rounded to float16 so that the log replays exactly.
+
+    Shapes: n candidates, d = ``len(READ.names)``.
+    """
+    columns = (
+        found.lexical_norm,
+        found.dense_norm,
+        found.neighbours,
+        found.keep,
+        found.named,
+        np.minimum(found.tokens, 60_000),  # float16 ends at 65,504
+        np.full(len(found), float(found.assistant_log)),
+        found.lexical,
+        found.dense,
+    )
+    return np.stack(columns, axis=1).astype(np.float16)

@@ -1,0 +1,1 @@
+"""Indexes over one namespace: lexical (BM25), exact vectors, Chroma."""

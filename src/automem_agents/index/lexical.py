@@ -1,0 +1,99 @@
+"""BM25 over one namespace, kept up to date term by term."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from automem_agents.index.growing import GrowingArray
+from automem_agents.protocols import Floats
+
+K1 = 1.2
+B = 0.75
+
+
+class LexicalIndex:
+    """Okapi BM25 in Lucene's form (Robertson and Zaragoza 2009), over slots numbered from 0.
+
+    The cost of a query grows with the postings of its terms, the cost of a change with the terms of the document.
+
+    Example:
+        >>> index = LexicalIndex(); index.add(["tea", "green"]); index.add(["coffee"])
+        >>> [round(float(s), 2) for s in index.scores(["tea"])]
+        [0.27, 0.0]
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+        self._slots: list[array[int]] = []
+        self._counts: list[array[int]] = []
+        self._frequency: list[int] = []
+        self._documents: list[array[int]] = []
+        self._lengths = GrowingArray(np.float32)
+        self._live = 0
+        self._total = 0.0
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def add(self, terms: Sequence[str]) -> int:
+        """Add a document and return its slot."""
+        slot = len(self._documents)
+        counts = Counter(terms)
+        ids = [self._id(term) for term in counts]
+        for term, count in zip(ids, counts.values(), strict=True):
+            self._slots[term].append(slot)
+            self._counts[term].append(count)
+        self._documents.append(array("i", ids))
+        self._lengths.extend([len(terms)])
+        self._count(slot, +1)
+        self.nbytes += 12 * len(ids) + 80
+        return slot
+
+    def _id(self, term: str) -> int:
+        found = self._ids.get(term)
+        if found is None:
+            found = self._ids[term] = len(self._ids)
+            self._slots.append(array("i"))
+            self._counts.append(array("i"))
+            self._frequency.append(0)
+            self.nbytes += 350
+        return found
+
+    def remove(self, slot: int) -> None:
+        """Take a document out of the statistics; its slot keeps a score that the caller must mask."""
+        self._count(slot, -1)
+
+    def _count(self, slot: int, sign: int) -> None:
+        for term in self._documents[slot]:
+            self._frequency[term] += sign
+        self._live += sign
+        self._total += sign * float(self._lengths.view()[slot])
+
+    def scores(self, terms: Sequence[str]) -> Floats:
+        """Return the BM25 score of every slot."""
+        out = np.zeros(len(self), np.float32)
+        if not self._live or not self._total:
+            return out
+        norm = K1 * (1 - B + B * self._lengths.view() * (self._live / self._total))
+        for term, weight in Counter(terms).items():
+            number = self._ids.get(term)
+            if number is None or not self._frequency[number]:
+                continue
+            df = self._frequency[number]
+            idf = np.log1p((self._live - df + 0.5) / (df + 0.5))
+            slots = np.array(self._slots[number])  # a copy: an exported array can't grow
+            tf = np.array(self._counts[number], np.float32)
+            out[slots] += weight * idf * tf / (norm[slots] + tf)
+        return out
+
+    def overlap(self, slot: int, terms: Sequence[str]) -> float:
+        """Return the Jaccard similarity of a document's terms and ``terms``."""
+        mine = set(self._documents[slot])
+        theirs = {self._ids.get(term, -1 - i) for i, term in enumerate(set(terms))}
+        union = len(mine | theirs)
+        return len(mine & theirs) / union if union else 1.0

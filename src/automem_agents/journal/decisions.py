@@ -1,0 +1,205 @@
+"""The decision log: what was chosen, out of what, how likely, and what came of it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from automem_agents.errors import UnknownDecision
+from automem_agents.journal.schema import changes, decision_candidates, decisions, feedback, records, signals, turns
+from automem_agents.types import Action, Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewCandidate:
+    """A record that a READ ranked."""
+
+    record_seq: int
+    tokens: int
+    shown: bool
+    inclusion_p: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDecision:
+    """A decision to log; ``features`` is (n, d) float16 in the order of the candidates, or (1, d)."""
+
+    id: str
+    namespace: int
+    run_id: str | None
+    turn_seq: int | None
+    operation: Operation
+    action: Action
+    legal: tuple[Action, ...]
+    propensity: float
+    policy: str
+    feature_set: str
+    features: NDArray[np.float16] | None
+    reason: str
+    now: int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    fallback: str | None = None
+    candidates: tuple[NewCandidate, ...] = ()
+
+
+def insert_decisions(connection: Connection, rows: Sequence[NewDecision]) -> list[int]:
+    """Insert decisions with their candidates; return their seqs."""
+    statement = insert(decisions).returning(decisions.c.seq, sort_by_parameter_order=True)
+    seqs = list(connection.scalars(statement, [_values(row) for row in rows]))
+    candidates = [
+        {
+            "decision_seq": seq,
+            "position": position,
+            "record_seq": c.record_seq,
+            "tokens": c.tokens,
+            "shown": c.shown,
+            "inclusion_p": c.inclusion_p,
+        }
+        for seq, row in zip(seqs, rows, strict=True)
+        for position, c in enumerate(row.candidates)
+    ]
+    if candidates:
+        connection.execute(insert(decision_candidates), candidates)
+    return seqs
+
+
+def _values(row: NewDecision) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "namespace": row.namespace,
+        "run_id": row.run_id,
+        "turn_seq": row.turn_seq,
+        "operation": row.operation,
+        "action": row.action,
+        "legal": list(row.legal),
+        "propensity": row.propensity,
+        "policy": row.policy,
+        "feature_set": row.feature_set,
+        "features": None if row.features is None else zlib.compress(row.features.astype("<f2").tobytes(), 1),
+        "arguments": dict(row.arguments),
+        "reason": row.reason,
+        "fallback": row.fallback,
+        "now": row.now,
+    }
+
+
+def unpack_features(blob: bytes | None, width: int) -> NDArray[np.float16] | None:
+    """Return the logged features (n, width), or None once they were dropped."""
+    return None if blob is None else np.frombuffer(zlib.decompress(blob), "<f2").reshape(-1, width)
+
+
+def decision_by_id(connection: Connection, decision_id: str) -> Row[Any]:
+    """Return one decision.
+
+    Raises:
+        UnknownDecision: if it isn't on record.
+    """
+    statement = select(decisions, turns.c.id.label("turn_id")).outerjoin(turns, turns.c.seq == decisions.c.turn_seq)
+    row = connection.execute(statement.where(decisions.c.id == decision_id)).first()
+    if row is None:
+        raise UnknownDecision(
+            f"there is no decision {decision_id!r}: it was never taken here, was erased, or a crash lost it"
+        )
+    return row
+
+
+def decisions_of_turn(connection: Connection, turn_seq: int) -> list[str]:
+    """Return the ids of a turn's decisions in order."""
+    statement = select(decisions.c.id).where(decisions.c.turn_seq == turn_seq).order_by(decisions.c.seq)
+    return list(connection.scalars(statement))
+
+
+def newest_decisions(
+    connection: Connection, namespace: int, limit: int, operation: Operation | None, run_id: str | None
+) -> list[str]:
+    """Return the ids of the newest decisions, newest first."""
+    statement = select(decisions.c.id).where(decisions.c.namespace == namespace)
+    if operation is not None:
+        statement = statement.where(decisions.c.operation == operation)
+    if run_id is not None:
+        statement = statement.where(decisions.c.run_id == run_id)
+    return list(connection.scalars(statement.order_by(decisions.c.seq.desc()).limit(limit)))
+
+
+def candidates_of(connection: Connection, decision_seq: int) -> list[Row[Any]]:
+    """Return a READ's candidates by rank, with the id of the record (None once it was deleted)."""
+    statement = (
+        select(decision_candidates, records.c.id.label("record_id"))
+        .outerjoin(records, records.c.seq == decision_candidates.c.record_seq)
+        .where(decision_candidates.c.decision_seq == decision_seq)
+    )
+    return list(connection.execute(statement.order_by(decision_candidates.c.position)))
+
+
+def effects_of(connection: Connection, decision_seq: int) -> list[Row[Any]]:
+    """Return what a decision did to records: (record_seq, op, record_id), in order."""
+    statement = (
+        select(changes.c.record_seq, changes.c.op, records.c.id.label("record_id"))
+        .join(records, records.c.seq == changes.c.record_seq)
+        .where(changes.c.decision_seq == decision_seq)
+    )
+    return list(connection.execute(statement.order_by(changes.c.seq)))
+
+
+def mark_undone(connection: Connection, decision_seq: int) -> None:
+    """Note that a decision was taken back."""
+    connection.execute(update(decisions).where(decisions.c.seq == decision_seq).values(undone=True))
+
+
+def count_recalled(connection: Connection, shown: Mapping[int, int]) -> None:
+    """Raise the use counters of records by how often each was shown."""
+    for times in set(shown.values()):
+        seqs = [seq for seq, n in shown.items() if n == times]
+        connection.execute(
+            update(records).where(records.c.seq.in_(seqs)).values(recalled=records.c.recalled + times)
+        )
+
+
+def drop_old_features(connection: Connection, keep: int) -> int:
+    """Drop the features of all but the newest ``keep`` decisions; return how many were dropped."""
+    newest = connection.scalar(select(func.max(decisions.c.seq))) or 0
+    old = (decisions.c.seq <= newest - keep) & decisions.c.features.is_not(None)
+    return connection.execute(update(decisions).where(old).values(features=None)).rowcount
+
+
+def insert_feedback(
+    connection: Connection,
+    *,
+    key: str,
+    namespace: int,
+    run_id: str | None,
+    decision_seq: int | None,
+    score: float,
+    cited: Sequence[str],
+    now: int,
+) -> bool:
+    """Note a feedback; False if one with this key was counted before."""
+    if connection.scalar(select(feedback.c.seq).where(feedback.c.key == key)) is not None:
+        return False
+    connection.execute(
+        insert(feedback).values(
+            key=key,
+            namespace=namespace,
+            run_id=run_id,
+            decision_seq=decision_seq,
+            score=score,
+            cited=list(cited),
+            recorded_at=now,
+        )
+    )
+    return True
+
+
+def insert_signal(
+    connection: Connection, *, namespace: int, run_id: str | None, kind: str, weight: float, now: int
+) -> None:
+    """Note a signal that we computed ourselves."""
+    connection.execute(
+        insert(signals).values(namespace=namespace, run_id=run_id, kind=kind, weight=weight, recorded_at=now)
+    )

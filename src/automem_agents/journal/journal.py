@@ -1,0 +1,122 @@
+"""The journal: one engine, one writer at a time, many readers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from automem_agents.errors import StoreClosed, StoreUnavailable
+from automem_agents.journal import schema, sqlite
+from automem_agents.journal.migrations import migrate
+from automem_agents.types import Namespace
+
+
+class Journal:
+    """Opens the database in ``folder`` and hands out transactions.
+
+    Args:
+        folder: made if it isn't there.
+        busy_timeout: seconds to wait while another process writes.
+
+    Raises:
+        StoreUnavailable: if it can't be opened.
+        SchemaTooNew: if a newer version wrote it.
+    """
+
+    def __init__(self, folder: Path, busy_timeout: float = 10.0) -> None:
+        self.folder = folder
+        self._engine = sqlite.open_engine(folder, busy_timeout)
+        self._writer = threading.Lock()
+        self._closed = False
+        try:
+            with self.write() as connection:
+                migrate(connection)
+            self._version = sqlite.DataVersion(folder)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that commits when the block ends and rolls back when it raises."""
+        self._check_open()
+        with self._writer, _wrapped(), self._engine.connect() as connection:
+            with connection.execution_options(immediate=True).begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view."""
+        self._check_open()
+        with _wrapped(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def data_version(self) -> int:
+        """Return a number that changes whenever anybody has committed."""
+        self._check_open()
+        return self._version.read()
+
+    def ensure_namespace(self, connection: Connection, namespace: Namespace, now: int) -> int:
+        """Return the key of ``namespace``, filing it if it is new.
+
+        Raises:
+            StoreUnavailable: if another namespace has the same hash (one chance in 2^63).
+        """
+        found = connection.execute(select(schema.namespaces).where(schema.namespaces.c.key == namespace.key)).first()
+        if found is None:
+            connection.execute(
+                insert(schema.namespaces).values(
+                    key=namespace.key,
+                    app=namespace.app,
+                    user_id=namespace.user_id,
+                    agent_id=namespace.agent_id,
+                    created_at=now,
+                )
+            )
+        elif Namespace(found.user_id, found.agent_id, found.app) != namespace:
+            raise StoreUnavailable(f"the hashes of {namespace} and another namespace collide; rename one")
+        return namespace.key
+
+    def meta(self, connection: Connection, name: str) -> str | None:
+        """Return a value of the table meta, or None."""
+        return connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == name))
+
+    def set_meta(self, connection: Connection, name: str, value: str) -> None:
+        """Set a value of the table meta."""
+        done = connection.execute(update(schema.meta).where(schema.meta.c.name == name).values(value=value))
+        if not done.rowcount:
+            connection.execute(insert(schema.meta).values(name=name, value=value))
+
+    def scrub_file(self) -> bool:
+        """Leave no byte of what was deleted in the files; False if readers prevented it."""
+        self._check_open()
+        with self._writer, _wrapped():
+            return sqlite.scrub_file(self._engine)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of the files."""
+        return sqlite.file_sizes(self.folder)
+
+    def close(self) -> None:
+        """Close all connections; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._version.close()
+            self._engine.dispose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed("this memory was closed; open it again")
+
+
+@contextmanager
+def _wrapped() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreUnavailable(f"the journal failed: {error.orig}") from error

@@ -1,0 +1,44 @@
+"""Bringing an older store forward; a newer one is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, inspect, insert, select, update
+
+from automem_agents.errors import SchemaTooNew, StoreUnavailable
+from automem_agents.journal import schema
+
+Migration = Callable[[Connection], None]
+
+# version n -> the step that makes it n + 1
+MIGRATIONS: Mapping[int, Migration] = {}
+
+
+def migrate(
+    connection: Connection, migrations: Mapping[int, Migration] = MIGRATIONS, target: int = schema.SCHEMA_VERSION
+) -> None:
+    """Create the tables of a new store, or bring an old one to ``target`` in the caller's transaction.
+
+    Raises:
+        SchemaTooNew: if the store was written by a newer version.
+        StoreUnavailable: if the file is some other database.
+    """
+    present = set(inspect(connection).get_table_names())
+    if not present:
+        schema.metadata.create_all(connection)
+        connection.execute(insert(schema.meta).values(name="schema_version", value=str(target)))
+        return
+    if "meta" not in present or "records" not in present:
+        raise StoreUnavailable("this database is not an automem-agents store; choose another folder")
+    found = int(connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == "schema_version")) or 0)
+    if found > target:
+        raise SchemaTooNew(
+            f"this store has schema version {found}, this package knows {target}: upgrade automem-agents"
+        )
+    for version in range(found, target):
+        migrations[version](connection)
+    if found < target:
+        connection.execute(
+            update(schema.meta).where(schema.meta.c.name == "schema_version").values(value=str(target))
+        )

@@ -1,0 +1,107 @@
+"""Everything that only SQLite understands.
+
+WAL with ``synchronous=FULL``: a committed turn survives a kill and a power loss. Write transactions start with
+BEGIN IMMEDIATE, readers with a plain BEGIN: IMMEDIATE on every connection makes readers fail with "locked".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+import time
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from automem_agents.errors import StoreUnavailable
+
+FILE = "journal.db"
+
+
+def open_engine(folder: Path, busy_timeout: float) -> Engine:
+    """Open (and create) the database in ``folder``.
+
+    Raises:
+        StoreUnavailable: if the folder is a file, a symbolic link or can't be written.
+    """
+    _prepare(folder)
+    engine = create_engine(
+        f"sqlite:///{folder / FILE}",
+        connect_args={"timeout": busy_timeout, "check_same_thread": False, "isolation_level": None},
+        pool_size=8,
+        max_overflow=-1,
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _prepare(folder: Path) -> None:
+    if folder.is_symlink():
+        raise StoreUnavailable(f"{folder} is a symbolic link; give the folder itself")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            folder.chmod(stat.S_IRWXU)
+    except OSError as error:
+        raise StoreUnavailable(f"can't use {folder} as a store: {error.strerror or error}") from error
+
+
+def _on_connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = dbapi.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-8000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+class DataVersion:
+    """Tells cheaply whether any other connection committed since the last call."""
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = sqlite3.connect(folder / FILE, check_same_thread=False, isolation_level=None)
+        self._lock = threading.Lock()
+
+    def read(self) -> int:
+        """Return a number that changes with every commit of another connection."""
+        with self._lock:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the probe's connection."""
+        with self._lock:
+            self._connection.close()
+
+
+def scrub_file(engine: Engine, patience: float = 10.0) -> bool:
+    """Rewrite the database without its free space and empty the write-ahead log.
+
+    Deleted cells are zeroed by ``secure_delete``, but copies made when pages were balanced are not; VACUUM drops them.
+
+    Returns:
+        False if readers kept the log in use for ``patience`` seconds.
+    """
+    until = time.monotonic() + patience
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute("VACUUM")
+        while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+    finally:
+        raw.close()
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Return the bytes of the database and its log."""
+    return {p.name: p.stat().st_size for p in sorted(folder.glob(FILE + "*"))}

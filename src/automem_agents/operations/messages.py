@@ -1,0 +1,120 @@
+"""What an agent says: messages as frameworks write them, checked and cut into pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from automem_agents.errors import InvalidInput
+from automem_agents.types import ROLES, SOURCES, checked_id
+
+
+class Message(BaseModel):
+    """One message of a turn; keys of other libraries that mean nothing to memory are passed over.
+
+    Attributes:
+        role: user, assistant, system, developer, tool or function.
+        content: text, or a list of parts of which those with a ``text`` count.
+        name: who speaks; the role where there is none.
+        date: when it was said, as the source writes it.
+        occurred_at: when it was said, as a time.
+        key: the fact it states; a later message with the same key supersedes it.
+
+    Example:
+        >>> Message(role="user", content="I like tea", name="Ada").speaker
+        'Ada'
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
+
+    role: str = "user"
+    content: str | list[Any] | None = ""
+    name: str | None = None
+    date: str | None = Field(None, max_length=200)
+    occurred_at: datetime | None = None
+    key: str | None = None
+    kind: str = "log"
+    source: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("role")
+    @classmethod
+    def _known_role(cls, role: str) -> str:
+        if role not in ROLES:
+            raise ValueError(f"must be one of {', '.join(ROLES)}")
+        return role
+
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, source: str | None) -> str | None:
+        if source is not None and source not in SOURCES:
+            raise ValueError(f"must be one of {', '.join(SOURCES)}")
+        return source
+
+    @field_validator("key", "name", "kind")
+    @classmethod
+    def _usable_id(cls, value: str | None) -> str | None:
+        return None if value is None else checked_id("it", value)
+
+    @property
+    def text(self) -> str:
+        """The text of the content."""
+        if isinstance(self.content, str) or self.content is None:
+            return self.content or ""
+        parts = [p if isinstance(p, str) else p.get("text") if isinstance(p, dict) else None for p in self.content]
+        return "\n".join(p for p in parts if isinstance(p, str))
+
+    @property
+    def speaker(self) -> str:
+        """Who speaks."""
+        return self.name or self.role
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for provenance and trust."""
+        if self.source:
+            return self.source
+        return {"user": "user", "assistant": "assistant", "tool": "tool", "function": "tool"}.get(self.role, "user")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Messages to observe, and where they were said."""
+
+    messages: tuple[Message, ...]
+    turn_id: str
+    run_id: str | None = None
+    session: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def checked_messages(messages: object) -> tuple[Message, ...]:
+    """Check messages: one, or a sequence of them, as ``Message`` or as dictionaries.
+
+    Raises:
+        InvalidInput: naming the message and what is wrong with it.
+    """
+    if isinstance(messages, (Message, Mapping)):
+        messages = [messages]
+    if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
+        raise InvalidInput(f"messages must be a list of dictionaries with role and content, not {type(messages).__name__}")
+    return tuple(_checked(number, message) for number, message in enumerate(messages))
+
+
+def _checked(number: int, message: object) -> Message:
+    if isinstance(message, Message):
+        return message
+    if not isinstance(message, Mapping):
+        raise InvalidInput(f"message {number} must be a dictionary, not {type(message).__name__}")
+    try:
+        return Message.model_validate(dict(message))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"message {number}: {where}: {first['msg']}") from None
+    except RecursionError:
+        raise InvalidInput(f"message {number} is nested too deeply") from None

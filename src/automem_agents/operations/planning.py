@@ -1,0 +1,169 @@
+"""Planning a WRITE: what the rules allow for a piece, and what the policy makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row
+
+from automem_agents.clock import to_datetime
+from automem_agents.features import WRITE, write_features
+from automem_agents.journal import records
+from automem_agents.journal.decisions import NewDecision
+from automem_agents.operations.ids import new_id
+from automem_agents.operations.pieces import Piece
+from automem_agents.operations.same import MIN_COSINE, Statement, overlap, repeats, same_moment
+from automem_agents.protocols import Floats, Policy, WriteChoice, WriteProblem
+from automem_agents.store import MemoryStore, WorkingSet
+from automem_agents.text.render import date_label
+from automem_agents.types import TRUST, Action, Operation
+
+_NEIGHBOURS = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done with a piece: the decision, and the records it replaces."""
+
+    piece: Piece
+    vector: Floats
+    decision: NewDecision
+    replaces: tuple[int, ...] = ()
+
+    @property
+    def stores(self) -> bool:
+        """Whether a record is written."""
+        return self.decision.action is not Action.SKIP
+
+    @property
+    def relation(self) -> str:
+        """How the new record relates to those it replaces."""
+        return "merge" if self.decision.action is Action.MERGE else "update"
+
+
+@dataclass(frozen=True)
+class _Near:
+    """The live record most like a piece: its cosine, how far its words overlap, and whether it says the same."""
+
+    cosine: float = 0.0
+    overlap: float = 0.0
+    repeated: tuple[int, ...] = ()
+
+
+@dataclass
+class Planner:
+    """Plans the pieces of one turn, inside its transaction.
+
+    Args:
+        policy: None stores everything that can be stored.
+        run_id: of the turn, for the log.
+    """
+
+    store: MemoryStore
+    connection: Connection
+    ws: WorkingSet
+    policy: Policy | None
+    namespace: int
+    run_id: str | None
+    _said: set[tuple[bytes, str]] = field(default_factory=set)
+    _keys: set[str] = field(default_factory=set)
+
+    def plan(self, pieces: list[Piece], vectors: list[Floats]) -> list[Plan]:
+        """Return a plan for each piece."""
+        return [self._plan(piece, vector) for piece, vector in zip(pieces, vectors, strict=True)]
+
+    def _plan(self, piece: Piece, vector: Floats) -> Plan:
+        if piece.refused:
+            return Plan(piece, vector, self._decision(None, (Action.SKIP,), WriteChoice(Action.SKIP, piece.refused)))
+        key = piece.message.key
+        duplicate = self._is_duplicate(piece)
+        keyed = self._live_with_key(key) if key and not duplicate else []
+        near = _Near() if duplicate else self._near(piece, vector)
+        features = write_features(
+            piece.text,
+            tokens=piece.tokens,
+            trust=TRUST[piece.message.origin],
+            nearest=near.cosine,
+            overlap=near.overlap,
+            keyed=bool(keyed),
+        )
+        legal = self._legal(duplicate, bool(keyed), bool(near.repeated) and not key)
+        choice = self._choose(features, legal, duplicate)
+        self._said.add((piece.fingerprint, piece.date))
+        if key and choice.action is not Action.SKIP:
+            self._keys.add(key)
+        replaced = {Action.UPDATE: tuple(keyed), Action.MERGE: near.repeated}.get(choice.action, ())
+        return Plan(piece, vector, self._decision(features, legal, choice), replaced)
+
+    def _legal(self, duplicate: bool, keyed: bool, repeated: bool) -> tuple[Action, ...]:
+        if duplicate:
+            return (Action.SKIP,)
+        explicit = self.policy is None
+        skip = () if explicit else (Action.SKIP,)
+        update = (Action.UPDATE,) if keyed else ()
+        merge = (Action.MERGE,) if repeated and not explicit else ()
+        add = () if explicit and keyed else (Action.ADD,)
+        return (*skip, *add, *update, *merge)
+
+    def _choose(self, features: NDArray[np.float16], legal: tuple[Action, ...], duplicate: bool) -> WriteChoice:
+        if duplicate:
+            return WriteChoice(Action.SKIP, "already stored word for word")
+        if self.policy is None:
+            return WriteChoice(legal[-1], "asked for")
+        choice = self.policy.write(WriteProblem(WRITE.names, features, legal))
+        if choice.action not in legal:
+            raise ValueError(f"the policy {self.policy.name} chose {choice.action}, which is not legal")
+        return choice
+
+    def _is_duplicate(self, piece: Piece) -> bool:
+        mine = Statement(piece.message.speaker, piece.text, piece.date)
+        if (piece.fingerprint, piece.date) in self._said:
+            return True
+        rows = records.live_with_fingerprint(self.connection, self.namespace, piece.fingerprint)
+        same_key = [row for row in rows if piece.message.key is None or row.key == piece.message.key]
+        return any(same_moment(mine, _statement(row)) for row in same_key)
+
+    def _live_with_key(self, key: str) -> list[int]:
+        if key in self._keys:  # a long text's later segments join the first, they don't replace it
+            return []
+        return records.live_with_key(self.connection, self.namespace, key)
+
+    def _near(self, piece: Piece, vector: Floats) -> _Near:
+        seqs = self.store.nearest(self.namespace, self.ws, vector, _NEIGHBOURS).tolist()
+        if not seqs:
+            return _Near()
+        cosines = self.store.cosines(self.namespace, self.ws, seqs, vector)
+        close = [seq for seq, cosine in zip(seqs, cosines.tolist(), strict=True) if cosine >= MIN_COSINE]
+        rows = records.rows_by_seq(self.connection, self.namespace, close) if close else {}
+        mine = Statement(piece.message.speaker, piece.text, piece.date)
+        same = [seq for seq in close if rows[seq].key is None and repeats(mine, _statement(rows[seq]))]
+        overlaps = [overlap(piece.text, row.text) for row in rows.values()]
+        return _Near(float(cosines.max()), max(overlaps, default=0.0), tuple(same))
+
+    def _decision(
+        self, features: NDArray[np.float16] | None, legal: tuple[Action, ...], choice: WriteChoice
+    ) -> NewDecision:
+        policy = f"{self.policy.name}@{self.policy.version}" if self.policy else "user"
+        return NewDecision(
+            id=new_id("dec"),
+            namespace=self.namespace,
+            run_id=self.run_id,
+            turn_seq=None,
+            operation=Operation.WRITE,
+            action=choice.action,
+            legal=legal,
+            propensity=choice.propensity,
+            policy=policy,
+            feature_set=WRITE.id,
+            features=features,
+            reason=choice.reason,
+            now=self.store.clock.now(),
+        )
+
+
+def _statement(row: Row[Any]) -> Statement:
+    occurred_at = None if row.occurred_at is None else to_datetime(row.occurred_at)
+    return Statement(row.speaker, row.text, date_label(occurred_at, row.date_text))

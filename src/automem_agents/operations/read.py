@@ -1,0 +1,160 @@
+"""READ: find candidates, let the policy choose, show what was chosen."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automem_agents.features import READ, read_features
+from automem_agents.journal import records
+from automem_agents.journal.decisions import NewCandidate, NewDecision
+from automem_agents.operations.ids import new_id
+from automem_agents.operations.packing import Packer
+from automem_agents.protocols import Ints, Policy, ReadChoice, ReadProblem
+from automem_agents.store import Candidates, MemoryStore
+from automem_agents.text.render import Entry, block, closing, opening, record_line, ref_text
+from automem_agents.types import Action, Hit, MemoryRecord, Namespace, Operation, Recall, State
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """What is asked of memory; ``max_tokens`` bounds the whole text."""
+
+    namespace: Namespace
+    query: str
+    max_tokens: int
+    top_k: int | None
+    run_id: str | None
+    only_run: str | None = None
+
+
+def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Recall, NewDecision]:
+    """Answer a request; return what to show and what to log.
+
+    Raises:
+        EmbedderError, StoreError: if the embedder or the journal fails.
+    """
+    now = store.clock.now()
+    vector = store.embed([request.query])[0]
+    found = store.find(request.namespace.key, request.query, vector, run_id=request.only_run)
+    nonce = str(secrets.randbelow(900) + 100)
+    packer = _packer(store, found, request, nonce)
+    features = read_features(found)
+    choice = policy.read(ReadProblem(READ.names, features, packer))
+    recall = _show(store, request, found, choice, nonce)
+    shown = {hit.record.id for hit in recall.hits}
+    logged = choice.order[: store.settings.pool]
+    decision = NewDecision(
+        id=recall.token,
+        namespace=request.namespace.key,
+        run_id=request.run_id,
+        turn_seq=None,
+        operation=Operation.READ,
+        action=Action.RETRIEVE if shown else Action.SKIP,
+        legal=(Action.SKIP, Action.RETRIEVE) if len(logged) else (Action.SKIP,),
+        propensity=choice.propensity,
+        policy=f"{policy.name}@{policy.version}",
+        feature_set=READ.id,
+        features=features[logged],
+        arguments={"max_tokens": request.max_tokens, "top_k": request.top_k},
+        reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens),
+        now=now,
+        candidates=_logged(found, logged, packer, recall),
+    )
+    return recall, decision
+
+
+def _reason(found: int, evident: int, shown: int, tokens: int, budget: int) -> str:
+    if shown:
+        return f"showed {shown} of {evident} candidates in {tokens} of {budget} tokens"
+    if evident:
+        return f"none of {evident} candidates fits into {budget} tokens"
+    return f"none of {found} candidates has anything to do with the query"
+
+
+def _logged(found: Candidates, order: Ints, packer: Packer, recall: Recall) -> tuple[NewCandidate, ...]:
+    shown = {hit.seq for hit in recall.hits}
+    rows = zip(found.seqs[order].tolist(), packer.line_costs[order].tolist(), strict=True)
+    return tuple(
+        NewCandidate(record_seq=seq, tokens=cost, shown=seq in shown, inclusion_p=float(seq in shown))
+        for seq, cost in rows
+    )
+
+
+def _packer(store: MemoryStore, found: Candidates, request: ReadRequest, nonce: str) -> Packer:
+    fence = store.counter.count(opening(nonce)) + store.counter.count(closing(nonce))
+    ref = store.counter.count(ref_text(100))
+    return Packer(
+        seqs=found.seqs,
+        line_costs=found.line_tokens + ref,
+        dates=found.dates,
+        date_costs=found.date_tokens,
+        budget=request.max_tokens - fence,
+        top_k=request.top_k,
+        pool=store.settings.pool,
+    )
+
+
+def _show(store: MemoryStore, request: ReadRequest, found: Candidates, choice: ReadChoice, nonce: str) -> Recall:
+    """Re-read what was chosen, with its namespace, and write it; drop the last until it truly fits."""
+    records_by_seq = fetch(store, request.namespace, found.seqs[choice.shown].tolist())
+    kept = [i for i in choice.shown.tolist() if int(found.seqs[i]) in records_by_seq]
+    token = new_id("dec")
+    while kept:
+        entries = {int(found.seqs[i]): _entry(found, i, records_by_seq) for i in kept}
+        text, refs = block(entries.values(), nonce)
+        tokens = store.counter.count(text)
+        if tokens <= request.max_tokens:
+            hits = tuple(_hit(found, choice.scores, i, records_by_seq, refs) for i in kept)
+            return Recall(text=text, hits=hits, tokens=tokens, token=token)
+        kept.pop()  # the store was written with another token counter
+    return Recall(text="", hits=(), tokens=0, token=token)
+
+
+def _entry(found: Candidates, i: int, by_seq: Mapping[int, MemoryRecord]) -> Entry:
+    seq = int(found.seqs[i])
+    return Entry(seq, found.dates[i], record_line(by_seq[seq].speaker, by_seq[seq].text))
+
+
+def _hit(
+    found: Candidates,
+    scores: NDArray[np.float64],
+    i: int,
+    by_seq: Mapping[int, MemoryRecord],
+    refs: Mapping[int, str],
+) -> Hit:
+    seq = int(found.seqs[i])
+    return Hit(
+        seq=seq,
+        record=by_seq[seq],
+        score=float(scores[i]),
+        lexical=float(found.lexical[i]),
+        dense=float(found.dense[i]),
+        ref=refs.get(seq, ""),
+    )
+
+
+def fetch(store: MemoryStore, namespace: Namespace, seqs: Sequence[int]) -> dict[int, MemoryRecord]:
+    """Return the live records of ``seqs``, re-read from the journal with their namespace."""
+    with store.journal.read() as connection:
+        rows = records.rows_by_seq(connection, namespace.key, seqs)
+        live = [row for row in rows.values() if row.state == State.LIVE]
+        found = records.to_records(connection, namespace, live)
+    return {row.seq: record for row, record in zip(live, found, strict=True)}
+
+
+def search(
+    store: MemoryStore, policy: Policy, namespace: Namespace, query: str, top_k: int, only: Sequence[int] | None, run_id: str | None
+) -> list[Hit]:
+    """Return the best records for a query by the policy's score; no decision is taken or logged."""
+    found = store.find(namespace.key, query, store.embed([query])[0], run_id=run_id, only=only)
+    problem = ReadProblem(READ.names, read_features(found), lambda order: order[:top_k])
+    choice = policy.read(problem)
+    by_seq = fetch(store, namespace, found.seqs[choice.shown].tolist())
+    return [
+        _hit(found, choice.scores, i, by_seq, {}) for i in choice.shown.tolist() if int(found.seqs[i]) in by_seq
+    ]

@@ -1,0 +1,50 @@
+"""When do two texts state the same thing? Rules strict enough that a change of fact is never taken for a repeat."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from automem_agents.text.cues import cues, polarity
+from automem_agents.text.terms import terms
+
+MIN_COSINE = 0.85
+MIN_OVERLAP = 0.9
+
+
+class Statement(NamedTuple):
+    """Who said what, and when."""
+
+    speaker: str
+    text: str
+    date: str
+
+
+def overlap(a: str, b: str) -> float:
+    """Return the Jaccard similarity of the terms of two texts.
+
+    Example:
+        >>> overlap("I like green tea", "green tea I like!")
+        1.0
+    """
+    left, right = set(terms(a)), set(terms(b))
+    return len(left & right) / len(left | right) if left | right else 0.0
+
+
+def same_moment(a: Statement, b: Statement) -> bool:
+    """Tell whether two equal texts speak of one event: the same date, or no word that depends on it."""
+    return a.date == b.date or not cues(a.text).time
+
+
+def repeats(a: Statement, b: Statement) -> bool:
+    """Tell whether ``a`` says again what ``b`` said: same speaker, nearly the same words, numbers and negations.
+
+    Example:
+        >>> repeats(Statement("Ada", "I like tea.", ""), Statement("Ada", "I don't like tea.", ""))
+        False
+    """
+    return (
+        a.speaker.casefold() == b.speaker.casefold()
+        and polarity(a.text) == polarity(b.text)
+        and overlap(a.text, b.text) >= MIN_OVERLAP
+        and same_moment(a, b)
+    )

@@ -1,0 +1,144 @@
+"""WRITE: for each piece of a turn, look at its neighbours, let the policy choose, and commit it all at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+from sqlalchemy import Connection, insert, select
+
+from automem_agents.clock import to_micros
+from automem_agents.errors import Conflict
+from automem_agents.journal import records
+from automem_agents.journal.decisions import NewDecision, decisions_of_turn, insert_decisions
+from automem_agents.journal.records import NewRecord
+from automem_agents.journal.schema import turns
+from automem_agents.operations.ids import new_id
+from automem_agents.operations.log import as_decision, load_decision
+from automem_agents.operations.messages import Turn
+from automem_agents.operations.pieces import pieces_of
+from automem_agents.operations.planning import Plan, Planner
+from automem_agents.protocols import Policy, Scrubber
+from automem_agents.store import MemoryStore
+from automem_agents.types import TRUST, Namespace, Receipt, State
+
+
+def observe(
+    store: MemoryStore, policy: Policy | None, namespace: Namespace, turn: Turn, scrubber: Scrubber | None
+) -> Receipt:
+    """Decide on each piece of a turn and commit the turn in one transaction.
+
+    Args:
+        policy: None stores everything that can be stored: the user's explicit act.
+
+    Raises:
+        Conflict: if ``turn_id`` was used for other messages.
+        EmbedderError, StoreError: if the embedder or the journal fails.
+    """
+    pieces = pieces_of(turn.messages, store.settings, store.counter, scrubber, _knows_line(store, namespace))
+    embedded = iter(store.embed([piece.rendered for piece in pieces if not piece.refused]))
+    nothing = store.embed([])
+    vectors = [nothing if piece.refused else next(embedded) for piece in pieces]
+    digest = _digest(turn)
+    with store.journal.write() as connection:
+        earlier = _earlier(connection, namespace, turn, digest)
+        if earlier is not None:
+            return earlier
+        key = store.journal.ensure_namespace(connection, namespace, store.clock.now())
+        with store.working_set(key, connection) as ws:
+            plans = Planner(store, connection, ws, policy, key, turn.run_id).plan(pieces, vectors)
+        return _commit(store, connection, key, turn, digest, plans)
+
+
+def _knows_line(store: MemoryStore, namespace: Namespace) -> Callable[[str], bool]:
+    def knows(line: str) -> bool:
+        with store.working_set(namespace.key) as ws:
+            return ws.knows_line(line)
+
+    return knows
+
+
+def _digest(turn: Turn) -> bytes:
+    said = [[m.role, m.speaker, m.text, m.key] for m in turn.messages]
+    return blake2b(json.dumps(said).encode(), digest_size=16).digest()
+
+
+def _earlier(connection: Connection, namespace: Namespace, turn: Turn, digest: bytes) -> Receipt | None:
+    """Return the receipt of the same turn if it was committed before."""
+    found = connection.execute(
+        select(turns.c.seq, turns.c.hash).where(turns.c.namespace == namespace.key, turns.c.id == turn.turn_id)
+    ).first()
+    if found is None:
+        return None
+    if found.hash != digest:
+        raise Conflict(f"turn_id {turn.turn_id!r} was already used for other messages; give each turn its own")
+    decided = tuple(load_decision(connection, i) for i in decisions_of_turn(connection, found.seq))
+    return Receipt(state="committed", turn_id=turn.turn_id, decisions=decided)
+
+
+def _commit(
+    store: MemoryStore, connection: Connection, namespace: int, turn: Turn, digest: bytes, plans: Sequence[Plan]
+) -> Receipt:
+    now = store.clock.now()
+    row = {"id": turn.turn_id, "namespace": namespace, "run_id": turn.run_id, "session": turn.session}
+    turn_seq = connection.scalar(insert(turns).returning(turns.c.seq), {**row, "hash": digest, "recorded_at": now})
+    logged = [replace(plan.decision, turn_seq=turn_seq) for plan in plans]
+    decision_seqs = insert_decisions(connection, logged) if logged else []
+    stored = [(plan, seq) for plan, seq in zip(plans, decision_seqs, strict=True) if plan.stores]
+    rows = [_row(plan, namespace, turn, turn_seq, now) for plan, _ in stored]
+    record_seqs = records.insert_records(connection, rows) if rows else []
+    for (plan, decision_seq), record_seq, new in zip(stored, record_seqs, rows, strict=True):
+        replace_records(connection, namespace, record_seq, plan.replaces, plan.relation, new.valid_from, decision_seq)
+    ids = {plan.decision.id: new.id for (plan, _), new in zip(stored, rows, strict=True)}
+    decided = tuple(
+        as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged
+    )
+    return Receipt(state="committed", turn_id=turn.turn_id, decisions=decided)
+
+
+def replace_records(
+    connection: Connection,
+    namespace: int,
+    record_seq: int,
+    replaced: Sequence[int],
+    relation: str,
+    at: int,
+    decision_seq: int,
+) -> None:
+    """Log a new record, and leave tombstones of those it replaces."""
+    records.log_changes(connection, namespace, [record_seq], "add", decision_seq)
+    if replaced:
+        records.set_state(connection, namespace, replaced, State.SUPERSEDED, at)
+        records.link(connection, record_seq, replaced, relation)
+        records.log_changes(connection, namespace, replaced, "supersede", decision_seq)
+
+
+def _row(plan: Plan, namespace: int, turn: Turn, turn_seq: int | None, now: int) -> NewRecord:
+    message, piece = plan.piece.message, plan.piece
+    occurred_at = None if message.occurred_at is None else to_micros(message.occurred_at)
+    return NewRecord(
+        id=new_id("mem"),
+        namespace=namespace,
+        text=piece.text,
+        fingerprint=piece.fingerprint,
+        vector=plan.vector.astype("<f4").tobytes(),
+        tokens=piece.tokens,
+        line_tokens=piece.line_tokens,
+        role=message.role,
+        speaker=message.speaker,
+        run_id=turn.run_id,
+        session=turn.session,
+        turn_seq=turn_seq,
+        segment=piece.segment,
+        kind=message.kind,
+        key=message.key,
+        source=message.origin,
+        trust=TRUST[message.origin],
+        occurred_at=occurred_at,
+        date_text=message.date,
+        recorded_at=now,
+        valid_from=now if occurred_at is None else occurred_at,
+        metadata=message.metadata,
+    )

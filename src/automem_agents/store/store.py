@@ -1,0 +1,266 @@
+"""MemoryStore: the journal is what is true; working sets and Chroma make it quick to search."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import Connection
+
+from automem_agents.embedders import CheckedEmbedder
+from automem_agents.errors import EmbedderMismatch, VectorIndexError
+from automem_agents.index.chroma import ChromaFolder
+from automem_agents.journal import Journal, erase, records
+from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
+from automem_agents.settings import Settings
+from automem_agents.store.candidates import Candidates, find
+from automem_agents.store.indexer import Indexer
+from automem_agents.store.working_set import WorkingSet
+from automem_agents.types import Namespace, State
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Entry:
+    """A working set, the newest change it has seen, and the commit after which that was checked."""
+
+    ws: WorkingSet
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    seen: int = -1
+    version: int = -1
+    mark: int = 0
+
+
+class MemoryStore:
+    """Everything a store can do, below any decision.
+
+    Args:
+        folder: where it is kept.
+        settings: see ``Settings``.
+        embedder: must be the one the store was written with.
+        counter: counts tokens.
+        clock: tells the time of what is recorded.
+        chroma: the user's own Chroma client, or None for one in ``folder``.
+
+    Raises:
+        EmbedderMismatch: if the store was written with another embedder.
+        StoreUnavailable, SchemaTooNew: if the journal can't be opened.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        embedder: Embedder,
+        counter: TokenCounter,
+        clock: Clock,
+        chroma: ClientAPI | None = None,
+    ) -> None:
+        self.settings = settings
+        self.embedder = CheckedEmbedder(embedder)
+        self.counter = counter
+        self.clock = clock
+        self.journal = Journal(folder, settings.busy_timeout)
+        try:
+            self._remember_embedder()
+        except BaseException:
+            self.journal.close()
+            raise
+        self.indexer = Indexer(self.journal, ChromaFolder(folder, chroma))
+        self.chroma_served = 0
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def _remember_embedder(self) -> None:
+        mine = f"{self.embedder.name}/{self.embedder.dimension}"
+        with self.journal.write() as connection:
+            stored = self.journal.meta(connection, "embedder")
+            if stored is None:
+                self.journal.set_meta(connection, "embedder", mine)
+                self.journal.set_meta(connection, "tokenizer", self.counter.name)
+            elif stored != mine:
+                raise EmbedderMismatch(
+                    f"this store was written with the embedder {stored} and you opened it with {mine}: pass the "
+                    f"old embedder, or move the store with: automem-agents reembed --store {self.journal.folder}"
+                )
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return unit vectors (len(texts), dimension).
+
+        Raises:
+            EmbedderError: if the embedder fails.
+        """
+        return self.embedder.embed(texts)
+
+    @contextmanager
+    def working_set(self, namespace: int, connection: Connection | None = None) -> Iterator[WorkingSet]:
+        """Lend the namespace's working set, current with everything committed (and with ``connection``)."""
+        entry = self._entry(namespace)
+        with entry.lock:
+            version = self.journal.data_version()
+            if version != entry.version or connection is not None:
+                with nullcontext(connection) if connection else self.journal.read() as reader:
+                    self._refresh(namespace, entry, reader)
+                entry.version = version if connection is None else -1
+            self._follow_index(namespace, entry)
+            yield entry.ws
+        self._shrink(namespace)
+
+    def _entry(self, namespace: int) -> _Entry:
+        with self._lock:
+            entry = self._entries.get(namespace)
+            if entry is None:
+                entry = self._entries[namespace] = _Entry(WorkingSet(self.embedder.dimension, self.counter))
+            self._entries.move_to_end(namespace)
+            return entry
+
+    def _refresh(self, namespace: int, entry: _Entry, connection: Connection) -> None:
+        fresh = entry.seen < 0 or entry.ws.wasted
+        newest, changed = records.changes_since(connection, namespace, max(entry.seen, 0))
+        if fresh or None in changed:
+            entry.ws = WorkingSet(self.embedder.dimension, self.counter)
+            entry.mark = self._mark(namespace)
+            _, tail = records.changes_since(connection, namespace, entry.mark)
+            rows = list(records.live_rows(connection, namespace))
+            indexed = frozenset(row.seq for row in rows) - set(tail) if entry.mark else frozenset()
+            entry.ws.add(rows, without_vector=frozenset(indexed))
+        else:
+            seqs = [seq for seq in changed if seq is not None]
+            rows_now = records.rows_by_seq(connection, namespace, seqs)
+            live = [rows_now[seq] for seq in sorted(rows_now) if rows_now[seq].state == State.LIVE]
+            entry.ws.remove(set(seqs) - {row.seq for row in live})
+            entry.ws.add(live)
+        entry.seen = max(newest, 0)
+
+    def _mark(self, namespace: int) -> int:
+        try:
+            return self.indexer.mark(namespace)
+        except VectorIndexError:
+            self.indexer.failures += 1
+            log.exception("the vector index can't be read; searching exactly")
+            return 0
+
+    def _follow_index(self, namespace: int, entry: _Entry) -> None:
+        """Let go of vectors that Chroma serves by now; ask it to catch up where it is behind."""
+        if len(entry.ws) < self.settings.index_threshold and not entry.mark:
+            return
+        mark = self._mark(namespace)
+        if mark < entry.seen:
+            self.indexer.notify(namespace)
+        if mark > entry.mark:
+            with self.journal.read() as connection:
+                _, tail = records.changes_since(connection, namespace, mark)
+            entry.ws.exact.remove(list(set(entry.ws.all_seqs()) - set(tail)))
+        entry.mark = mark
+
+    def _shrink(self, keep: int) -> None:
+        """Let go of the least recently used working sets beyond the limit."""
+        with self._lock:
+            total = sum(entry.ws.nbytes for entry in self._entries.values())
+            for namespace in list(self._entries):
+                if total <= self.settings.working_set_bytes:
+                    return
+                if namespace != keep:
+                    total -= self._entries.pop(namespace).ws.nbytes
+
+    def find(
+        self, namespace: int, query: str, vector: Floats, run_id: str | None = None, only: Sequence[int] | None = None
+    ) -> Candidates:
+        """Return the candidates of a query, from the exact scan or Chroma; both give the same to the same scorer."""
+        with self.working_set(namespace) as ws:
+            allowed = ws.mask(only, run_id)
+            count = self.settings.candidates
+            narrow = only is not None or run_id is not None
+            dense = self.nearest(namespace, ws, vector, len(ws) if narrow else count)
+            return find(ws, query, dense, lambda seqs: self.cosines(namespace, ws, seqs, vector), count, allowed)
+
+    def nearest(self, namespace: int, ws: WorkingSet, vector: Floats, count: int) -> Ints:
+        """Return the live records nearest to a vector: Chroma's, and exactly those it doesn't have yet."""
+        exact = ws.exact.search(vector, count)
+        if len(ws.exact) == len(ws):
+            return exact
+        try:
+            served = self.indexer.collection(namespace).search(vector, count)
+        except VectorIndexError:
+            self.indexer.failures += 1
+            log.exception("the vector index failed; searching exactly")
+            self._load_vectors(namespace, ws)
+            return ws.exact.search(vector, count)
+        self.chroma_served += 1
+        merged = np.union1d(exact, [seq for seq in served.tolist() if seq in ws]).astype(np.int64)
+        order = np.argsort(-self.cosines(namespace, ws, merged.tolist(), vector), kind="stable")
+        best: Ints = merged[order[:count]]
+        return best
+
+    def cosines(self, namespace: int, ws: WorkingSet, seqs: Sequence[int], vector: Floats) -> Floats:
+        """Return the cosine of each record to a vector, from the journal's own vectors."""
+        out = np.zeros(len(seqs), np.float32)
+        here = np.array([seq in ws.exact for seq in seqs], np.bool_)
+        if here.any():
+            out[here] = ws.exact.cosines([s for s, h in zip(seqs, here, strict=True) if h], vector)
+        if not here.all():
+            missing = [s for s, h in zip(seqs, here, strict=True) if not h]
+            with self.journal.read() as connection:
+                blobs = records.vectors_by_seq(connection, namespace, missing)
+            empty = np.zeros(self.embedder.dimension, "<f4").tobytes()
+            joined = b"".join(blobs.get(seq, empty) for seq in missing)
+            out[~here] = np.frombuffer(joined, "<f4").reshape(len(missing), -1) @ vector
+        return out
+
+    def _load_vectors(self, namespace: int, ws: WorkingSet) -> None:
+        missing = [seq for seq in ws.all_seqs() if seq not in ws.exact]
+        with self.journal.read() as connection:
+            blobs = records.vectors_by_seq(connection, namespace, missing)
+        for seq, blob in blobs.items():
+            ws.exact.upsert([seq], np.frombuffer(blob, "<f4")[None])
+
+    def erase(self, namespaces: Sequence[Namespace], wait: bool) -> int:
+        """Physically remove all that namespaces have; return how many records went.
+
+        Args:
+            wait: also leave no byte of it in any file before returning.
+        """
+        keys = [namespace.key for namespace in namespaces]
+        with self.journal.write() as connection:
+            count = sum(erase.erase_namespace(connection, key, self.clock.now()) for key in keys)
+        self._forget_files(keys, wait)
+        return count
+
+    def delete(self, namespace: int, record_seqs: Sequence[int], wait: bool) -> list[int]:
+        """Physically remove records and what was made from them; return all that went."""
+        with self.journal.write() as connection:
+            gone = erase.delete_records(connection, namespace, record_seqs)
+        self._forget_files([namespace], wait)
+        return gone
+
+    def _forget_files(self, keys: Sequence[int], wait: bool) -> None:
+        with self._lock:
+            for key in keys:
+                self._entries.pop(key, None)
+        if wait:
+            self.indexer.reset(list(keys))
+            with self._lock:
+                self._entries.clear()  # what Chroma served must be searched exactly until it is fed again
+            self.journal.scrub_file()
+
+    def sizes(self) -> dict[str, int]:
+        """Return bytes by file of the journal, and of the index as a whole."""
+        folder = self.journal.folder / "index"
+        index = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) if folder.exists() else 0
+        return {**self.journal.sizes(), "index": index}
+
+    def close(self) -> None:
+        """Stop the indexer and close the files; a second call does nothing."""
+        self.indexer.close()
+        self.journal.close()

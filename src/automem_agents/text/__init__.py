@@ -1,0 +1,1 @@
+"""Text: cleaning, terms, cues, tokens, segments, and how memory is shown."""
