@@ -94,15 +94,15 @@ def unpack_features(blob: bytes | None, width: int) -> NDArray[np.float16] | Non
     return None if blob is None else np.frombuffer(zlib.decompress(blob), "<f2").reshape(-1, width)
 
 
-def decision_by_id(connection: Connection, decision_id: str) -> Row[Any]:
-    """Return one decision.
+def decision_by_id(connection: Connection, decision_id: str, namespace: int | None = None) -> Row[Any]:
+    """Return one decision; of ``namespace`` only, if one is given.
 
     Raises:
-        UnknownDecision: if it isn't on record.
+        UnknownDecision: if it isn't on record there.
     """
     statement = select(decisions, turns.c.id.label("turn_id")).outerjoin(turns, turns.c.seq == decisions.c.turn_seq)
     row = connection.execute(statement.where(decisions.c.id == decision_id)).first()
-    if row is None:
+    if row is None or namespace not in (None, row.namespace):
         raise UnknownDecision(
             f"there is no decision {decision_id!r}: it was never taken here, was erased, or a crash lost it"
         )

@@ -32,7 +32,7 @@ class Journal:
         self.folder = folder
         self._engine = sqlite.open_engine(folder, busy_timeout)
         self._writer = threading.Lock()
-        self._closed = False
+        self.closed = False
         try:
             with self.write() as connection:
                 migrate(connection)
@@ -104,13 +104,13 @@ class Journal:
 
     def close(self) -> None:
         """Close all connections; a second call does nothing."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             self._version.close()
             self._engine.dispose()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise StoreClosed("this memory was closed; open it again")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from automem_agents.clock import to_datetime
 from automem_agents.errors import UnknownRecord
 from automem_agents.journal.schema import changes, lineage, records, turns
+from automem_agents.text.render import date_label
 from automem_agents.types import MemoryRecord, Namespace, State
 
 CHUNK = 500  # ids in one statement
@@ -242,3 +243,16 @@ def to_record(namespace: Namespace, row: Row[Any], parents: tuple[str, ...]) -> 
 
 def _with_turn() -> Select[Any]:
     return select(records, turns.c.id.label("turn_id")).outerjoin(turns, turns.c.seq == records.c.turn_seq)
+
+
+def existing_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return those of ``ids`` that are taken, in any namespace."""
+    found: set[str] = set()
+    for start in range(0, len(ids), CHUNK):
+        found.update(connection.scalars(select(records.c.id).where(records.c.id.in_(ids[start : start + CHUNK]))))
+    return found
+
+
+def label_of(row: Row[Any]) -> str:
+    """Return the date of a row as it is shown."""
+    return date_label(None if row.occurred_at is None else to_datetime(row.occurred_at), row.date_text)

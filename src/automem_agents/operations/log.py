@@ -15,7 +15,27 @@ from automem_agents.journal.decisions import (
     effects_of,
     unpack_features,
 )
+from automem_agents.operations.ids import new_id
 from automem_agents.types import Action, Candidate, Decision, Operation
+
+
+def explicit_decision(namespace: int, operation: Operation, action: Action, now: int) -> NewDecision:
+    """Return the decision to log for what a user asked for."""
+    return NewDecision(
+        id=new_id("dec"),
+        namespace=namespace,
+        run_id=None,
+        turn_seq=None,
+        operation=operation,
+        action=action,
+        legal=(action,),
+        propensity=1.0,
+        policy="user",
+        feature_set="none",
+        features=None,
+        reason="asked for",
+        now=now,
+    )
 
 
 def as_decision(new: NewDecision, turn_id: str | None, record_ids: tuple[str, ...]) -> Decision:

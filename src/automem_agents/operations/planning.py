@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row
 
-from automem_agents.clock import to_datetime
 from automem_agents.features import WRITE, write_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision
@@ -18,7 +17,6 @@ from automem_agents.operations.pieces import Piece
 from automem_agents.operations.same import MIN_COSINE, Statement, overlap, repeats, same_moment
 from automem_agents.protocols import Floats, Policy, WriteChoice, WriteProblem
 from automem_agents.store import MemoryStore, WorkingSet
-from automem_agents.text.render import date_label
 from automem_agents.types import TRUST, Action, Operation
 
 _NEIGHBOURS = 3
@@ -165,5 +163,4 @@ class Planner:
 
 
 def _statement(row: Row[Any]) -> Statement:
-    occurred_at = None if row.occurred_at is None else to_datetime(row.occurred_at)
-    return Statement(row.speaker, row.text, date_label(occurred_at, row.date_text))
+    return Statement(row.speaker, row.text, records.label_of(row))

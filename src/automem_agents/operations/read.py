@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from automem_agents.features import READ, read_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewCandidate, NewDecision
 from automem_agents.operations.ids import new_id
+from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.packing import Packer
 from automem_agents.protocols import Ints, Policy, ReadChoice, ReadProblem
 from automem_agents.store import Candidates, MemoryStore
@@ -66,6 +67,13 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         candidates=_logged(found, logged, packer, recall),
     )
     return recall, decision
+
+
+def fallback(store: MemoryStore, request: ReadRequest, why: str) -> tuple[Recall, NewDecision]:
+    """Return an empty answer for a turn that must go on without memory, and what to log."""
+    skip = explicit_decision(request.namespace.key, Operation.READ, Action.SKIP, store.clock.now())
+    decision = replace(skip, run_id=request.run_id, policy="fallback", reason="memory could not answer", fallback=why)
+    return Recall(text="", hits=(), tokens=0, token=decision.id, fallback=why), decision
 
 
 def _reason(found: int, evident: int, shown: int, tokens: int, budget: int) -> str:

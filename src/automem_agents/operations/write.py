@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import blake2b
 
 from sqlalchemy import Connection, insert, select
@@ -13,16 +13,18 @@ from automem_agents.clock import to_micros
 from automem_agents.errors import Conflict
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision, decisions_of_turn, insert_decisions
-from automem_agents.journal.records import NewRecord
+from automem_agents.journal.records import NewRecord, label_of
 from automem_agents.journal.schema import turns
 from automem_agents.operations.ids import new_id
-from automem_agents.operations.log import as_decision, load_decision
+from automem_agents.operations.log import as_decision, explicit_decision, load_decision
 from automem_agents.operations.messages import Turn
-from automem_agents.operations.pieces import pieces_of
+from automem_agents.operations.pieces import pieces_of, sanitised
 from automem_agents.operations.planning import Plan, Planner
 from automem_agents.protocols import Policy, Scrubber
 from automem_agents.store import MemoryStore
-from automem_agents.types import TRUST, Namespace, Receipt, State
+from automem_agents.text.clean import fingerprint
+from automem_agents.text.render import record_line, record_text
+from automem_agents.types import TRUST, Action, Namespace, Operation, Receipt, State
 
 
 def observe(
@@ -50,6 +52,44 @@ def observe(
         with store.working_set(key, connection) as ws:
             plans = Planner(store, connection, ws, policy, key, turn.run_id).plan(pieces, vectors)
         return _commit(store, connection, key, turn, digest, plans)
+
+
+def update(store: MemoryStore, namespace: Namespace, record_id: str, text: str, scrubber: Scrubber | None) -> Receipt:
+    """Replace a live record by a new version of it; the old one stays in its history.
+
+    Raises:
+        UnknownRecord: if it isn't there.
+        Conflict: if it isn't live.
+    """
+    text = sanitised(text, scrubber)
+    with store.journal.read() as connection:
+        row = records.row_by_id(connection, namespace.key, record_id)
+    rendered = record_text(row.speaker, label_of(row), text)
+    vector = store.embed([rendered])[0]
+    now = store.clock.now()
+    with store.journal.write() as connection:
+        row = records.row_by_id(connection, namespace.key, record_id)
+        if row.state != State.LIVE:
+            raise Conflict(f"{record_id} is not live: it was {row.state} before; update its newest version")
+        decision = explicit_decision(namespace.key, Operation.WRITE, Action.UPDATE, now)
+        (decision_seq,) = insert_decisions(connection, [decision])
+        kept = {f.name: getattr(row, f.name) for f in fields(NewRecord)}
+        new = NewRecord(
+            **{
+                **kept,
+                "id": new_id("mem"),
+                "text": text,
+                "fingerprint": fingerprint(row.speaker, text),
+                "vector": vector.astype("<f4").tobytes(),
+                "tokens": store.counter.count(rendered),
+                "line_tokens": store.counter.count(record_line(row.speaker, text)),
+                "recorded_at": now,
+                "valid_from": now,
+            }
+        )
+        (seq,) = records.insert_records(connection, [new])
+        replace_records(connection, namespace.key, seq, [row.seq], "update", now, decision_seq)
+    return Receipt(state="committed", turn_id=decision.id, decisions=(as_decision(decision, None, (new.id,)),))
 
 
 def _knows_line(store: MemoryStore, namespace: Namespace) -> Callable[[str], bool]:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from automem_agents.embedders import CheckedEmbedder
 from automem_agents.errors import EmbedderMismatch, VectorIndexError
 from automem_agents.index.chroma import ChromaFolder
-from automem_agents.journal import Journal, erase, records
+from automem_agents.journal import Journal, erase, records, schema
 from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
 from automem_agents.settings import Settings
 from automem_agents.store.candidates import Candidates, find
@@ -224,6 +224,16 @@ class MemoryStore:
             blobs = records.vectors_by_seq(connection, namespace, missing)
         for seq, blob in blobs.items():
             ws.exact.upsert([seq], np.frombuffer(blob, "<f4")[None])
+
+    def namespaces_of(self, namespace: Namespace) -> list[Namespace]:
+        """Return every namespace of a user in an app: their own, and those of all agents."""
+        with self.journal.read() as connection:
+            found = connection.execute(
+                select(schema.namespaces.c.agent_id).where(
+                    schema.namespaces.c.app == namespace.app, schema.namespaces.c.user_id == namespace.user_id
+                )
+            )
+            return [Namespace(namespace.user_id, row.agent_id, namespace.app) for row in found]
 
     def erase(self, namespaces: Sequence[Namespace], wait: bool) -> int:
         """Physically remove all that namespaces have; return how many records went.

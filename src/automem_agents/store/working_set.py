@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row
 
-from automem_agents.clock import to_datetime
 from automem_agents.index.exact import ExactIndex
 from automem_agents.index.growing import GrowingArray
 from automem_agents.index.lexical import LexicalIndex
+from automem_agents.journal.records import label_of
 from automem_agents.protocols import Floats, Ints, TokenCounter
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.cues import keep_value
-from automem_agents.text.render import date_label, date_line, record_line, record_text
+from automem_agents.text.render import date_line, record_line, record_text
 from automem_agents.text.terms import terms
 
 _NONE = -1
@@ -100,8 +100,7 @@ class WorkingSet:
                 self.exact.upsert([row.seq], vector[None])
 
     def _add(self, row: Row[Any]) -> None:
-        occurred_at = None if row.occurred_at is None else to_datetime(row.occurred_at)
-        date = date_label(occurred_at, row.date_text)
+        date = label_of(row)
         slot = self._lexical.add(terms(record_text(row.speaker, date, row.text)))
         line = _line_hash(row.speaker, row.text)
         self._specs.append(Spec(row.seq, row.speaker, date, row.run_id, row.session or row.run_id, line))

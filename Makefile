@@ -1,0 +1,47 @@
+# Each target works on a fresh machine with Python >= 3.11 and make: it makes .venv and installs what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+DATA ?=
+
+.PHONY: demo test check docs bench matrix soak clean
+
+.venv/core: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/dev: .venv/core
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/core
+	$(BIN)/automem-agents demo
+
+test: check
+	$(BIN)/pytest -n $(WORKERS) -m 'not soak and not matrix'
+	AUTOMEM_AGENTS_INDEX_THRESHOLD=0 $(BIN)/pytest -n $(WORKERS) -m 'not soak and not matrix and not any_index'
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
+
+docs: .venv/dev
+	$(BIN)/mkdocs serve
+
+# make bench DATA="a.jsonl b.jsonl"
+bench: .venv/dev
+	$(BIN)/automem-agents bench conversations $(DATA) --json bench.json
+
+matrix: .venv/dev
+	$(BIN)/pytest -m matrix
+
+soak: .venv/dev
+	$(BIN)/pytest -m soak
+
+clean:
+	rm -rf .venv dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

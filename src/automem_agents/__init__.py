@@ -1,0 +1,63 @@
+"""A memory layer for agents that decides what to keep and what to recall, and can say why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from automem_agents.errors import AutoMemError
+from automem_agents.types import (
+    Action,
+    Decision,
+    Explanation,
+    FeedbackReceipt,
+    Hit,
+    MemoryRecord,
+    Namespace,
+    Operation,
+    Recall,
+    Receipt,
+    State,
+)
+
+if TYPE_CHECKING:
+    from automem_agents.controller import MemoryController
+    from automem_agents.operations.messages import Message
+    from automem_agents.settings import Settings
+    from automem_agents.trajectory import Trajectory
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action",
+    "AutoMemError",
+    "Decision",
+    "Explanation",
+    "FeedbackReceipt",
+    "Hit",
+    "MemoryController",
+    "MemoryRecord",
+    "Message",
+    "Namespace",
+    "Operation",
+    "Recall",
+    "Receipt",
+    "Settings",
+    "State",
+    "Trajectory",
+]
+
+# The store needs SQLAlchemy and NumPy; naming what is rarely all needed keeps the import itself light.
+_LAZY = {
+    "MemoryController": "automem_agents.controller",
+    "Message": "automem_agents.operations.messages",
+    "Settings": "automem_agents.settings",
+    "Trajectory": "automem_agents.trajectory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,567 @@
+"""MemoryController: the face of the package."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from automem_agents._async import to_async
+from automem_agents.clock import SystemClock
+from automem_agents.embedders import WordLlamaEmbedder
+from automem_agents.errors import AutoMemError, DeadlineExceeded, InvalidInput
+from automem_agents.guard import CALLERS_OWN, Guard
+from automem_agents.health import Health, health_of
+from automem_agents.journal import records as rows
+from automem_agents.journal.decisions import insert_signal, newest_decisions
+from automem_agents.operations.buffer import DecisionBuffer
+from automem_agents.operations.checks import checked_count, checked_query, checked_text
+from automem_agents.operations.consolidate import consolidate
+from automem_agents.operations.edit import forget, undo
+from automem_agents.operations.explain import explain
+from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run
+from automem_agents.operations.ids import new_id
+from automem_agents.operations.log import load_decision
+from automem_agents.operations.messages import Message, Turn, checked_messages
+from automem_agents.operations.read import ReadRequest, fallback, read, search
+from automem_agents.operations.transfer import ImportReport, export_file, import_file
+from automem_agents.operations.where import matcher
+from automem_agents.operations.write import observe, update
+from automem_agents.policies import RulesPolicy
+from automem_agents.protocols import Clock, Embedder, Policy, Scrubber, TokenCounter
+from automem_agents.scope import Defaults, Scope, read_config
+from automem_agents.settings import Settings
+from automem_agents.store import MemoryStore
+from automem_agents.text.tokens import default_counter
+from automem_agents.trajectory import Trajectory
+from automem_agents.types import (
+    Decision,
+    Explanation,
+    FeedbackReceipt,
+    Hit,
+    MemoryRecord,
+    Namespace,
+    Operation,
+    Recall,
+    Receipt,
+    State,
+    checked_id,
+)
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
+log = logging.getLogger(__name__)
+Messages = Sequence[Message | Mapping[str, Any]] | Message | Mapping[str, Any]
+
+
+class MemoryController:
+    """An agent's memory: what to keep, what to recall, and why.
+
+    Open one with ``MemoryController.open``; it is thread-safe, and a context manager that closes the store.
+    Every verb takes the namespace as ``user_id``, ``agent_id`` and ``app``; what is left out comes from the defaults
+    given to ``open``. ``agent_id`` matches exactly: a user's own memory and an agent's memory of the user are two.
+    Every verb has an async twin with the prefix ``a``.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> with MemoryController.open(mkdtemp(), user_id="ada") as memory:
+        ...     _ = memory.add("I am allergic to peanuts")
+        ...     print(memory.recall("Which allergies?").hits[0].record.text)
+        I am allergic to peanuts
+    """
+
+    def __init__(
+        self, store: MemoryStore, policy: Policy, defaults: Defaults, scrubber: Scrubber | None = None
+    ) -> None:
+        self.store = store
+        self.policy = policy
+        self._defaults = defaults
+        self._scrubber = scrubber
+        self._guard = Guard(store.settings.breaker_failures, store.settings.breaker_seconds)
+        self._log = DecisionBuffer(store)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str] = "memory",
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app: str = "default",
+        embedder: Embedder | None = None,
+        chroma: ClientAPI | None = None,
+        token_counter: TokenCounter | None = None,
+        policy: Policy | None = None,
+        scrubber: Scrubber | None = None,
+        clock: Clock | None = None,
+        **settings: object,
+    ) -> Self:
+        """Open the store in a folder, made if it isn't there.
+
+        Args:
+            path: the folder.
+            user_id, agent_id, app: the namespace of calls that name none.
+            embedder: default is wordllama, offline. A store remembers its embedder.
+            chroma: your own Chroma client; default is one in the folder.
+            token_counter: default is cl100k_base if its vocabulary is on the machine, else an estimate.
+            policy: default is the rules.
+            scrubber: removes from every text what must not be stored.
+            clock: tells the time.
+            settings: see ``Settings``.
+
+        Raises:
+            InvalidInput: on an unknown setting or a value out of range.
+            StoreUnavailable, SchemaTooNew, EmbedderMismatch: if the store can't be opened so.
+        """
+        defaults = Defaults(user_id, agent_id, app)
+        defaults.optional_namespace({})
+        if not isinstance(path, (str, PathLike)) or "\0" in str(path) or not str(path):
+            raise InvalidInput(f"path must name a folder, not {path!r}")
+        store = MemoryStore(
+            Path(path),
+            Settings.load(settings),
+            embedder or WordLlamaEmbedder(),
+            token_counter or default_counter(),
+            clock or SystemClock(),
+            chroma,
+        )
+        return cls(store, policy or RulesPolicy(), defaults, scrubber)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object] | str | PathLike[str]) -> Self:
+        """Open a store as a dictionary, or a JSON or TOML file, says: ``path``, the namespace, and any setting.
+
+        Raises:
+            InvalidInput: if the file can't be read or a name is unknown.
+        """
+        return cls.open(**read_config(config))
+
+    # -- turns ---------------------------------------------------------------------------------------------------
+
+    def trajectory(
+        self, *, run_id: str | None = None, session: str | None = None, **scope: Unpack[Scope]
+    ) -> Trajectory:
+        """Begin (or, with its ``run_id``, go on with) one agent run."""
+        namespace = self._defaults.namespace(scope)
+        run = new_id("run") if run_id is None else checked_id("run_id", run_id)
+        return Trajectory(self, namespace, run, run if session is None else checked_id("session", session))
+
+    def recall(
+        self,
+        query: str,
+        *,
+        max_tokens: int | None = None,
+        top_k: int | None = None,
+        run_id: str | None = None,
+        **scope: Unpack[Scope],
+    ) -> Recall:
+        """Return what is worth knowing for a query, within a token budget.
+
+        Never raises because memory fails (unless ``strict``): then ``Recall.fallback`` says why it is empty.
+
+        Args:
+            query: usually the user's message.
+            max_tokens: bounds the whole of ``Recall.text``; default from the settings.
+            top_k: at most so many records.
+            run_id: only what this run stored.
+
+        Raises:
+            InvalidInput, ScopeRequired: if an argument is wrong.
+        """
+        return self._recall(self._defaults.namespace(scope), query, max_tokens, top_k, None, run_id)
+
+    def _recall(
+        self,
+        namespace: Namespace,
+        query: str,
+        max_tokens: int | None,
+        top_k: int | None,
+        run_id: str | None,
+        only_run: str | None,
+    ) -> Recall:
+        settings = self.store.settings
+        request = ReadRequest(
+            namespace=namespace,
+            query=checked_query(query),
+            max_tokens=settings.max_tokens if max_tokens is None else checked_count("max_tokens", max_tokens, 0),
+            top_k=None if top_k is None else checked_count("top_k", top_k, 1),
+            run_id=run_id,
+            only_run=None if only_run is None else checked_id("run_id", only_run),
+        )
+        try:
+            recall, decision = self._guard.run(
+                lambda: read(self.store, self.policy, request), settings.recall_deadline
+            )
+        except CALLERS_OWN:
+            raise
+        except Exception as error:
+            if settings.strict:
+                raise
+            log.warning("recall failed, the turn goes on without memory: %s: %s", type(error).__name__, error)
+            recall, decision = fallback(self.store, request, f"{type(error).__name__}: {error}")
+        self._log.add(namespace, decision)
+        return recall
+
+    def observe(
+        self,
+        messages: Messages,
+        *,
+        turn_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        **scope: Unpack[Scope],
+    ) -> Receipt:
+        """Hand a turn to memory, which decides what of it to keep.
+
+        Never raises because memory fails (unless ``strict``): then the receipt is ``queued`` or ``dropped``.
+
+        Args:
+            messages: one or several, as dictionaries with ``role`` and ``content``, or ``Message``.
+            turn_id: makes a repeated call harmless.
+            run_id, session: where it was said.
+
+        Raises:
+            InvalidInput, ScopeRequired: if an argument is wrong.
+            Conflict: if ``turn_id`` was used for other messages.
+        """
+        return self._observe(self._defaults.namespace(scope), messages, turn_id, run_id, session)
+
+    def _observe(
+        self, namespace: Namespace, messages: Messages, turn_id: str | None, run_id: str | None, session: str | None
+    ) -> Receipt:
+        settings = self.store.settings
+        turn = self._turn(messages, turn_id, run_id, session)
+        try:
+            return self._guard.run(
+                lambda: observe(self.store, self.policy, namespace, turn, self._scrubber), settings.observe_deadline
+            )
+        except CALLERS_OWN:
+            raise
+        except Exception as error:
+            if settings.strict:
+                raise
+            log.warning("observe failed, the turn goes on: %s: %s", type(error).__name__, error)
+            state = "queued" if isinstance(error, DeadlineExceeded) else "dropped"
+            return Receipt(state=state, turn_id=turn.turn_id, reason=f"{type(error).__name__}: {error}")
+
+    def _turn(self, messages: Messages, turn_id: str | None, run_id: str | None, session: str | None) -> Turn:
+        return Turn(
+            messages=checked_messages(messages),
+            turn_id=new_id("turn") if turn_id is None else checked_id("turn_id", turn_id),
+            run_id=None if run_id is None else checked_id("run_id", run_id),
+            session=None if session is None else checked_id("session", session),
+        )
+
+    def feedback(
+        self, token: str, score: float | str, *, cited: Sequence[str] = (), key: str | None = None
+    ) -> FeedbackReceipt:
+        """Say what a recall (or any decision) was worth; works later, and from any process that has the store.
+
+        Args:
+            token: ``Recall.token``, or the id of a decision.
+            score: -1 to 1, or POSITIVE, NEGATIVE (-0.5) or VERY_NEGATIVE (-1).
+            cited: refs (``m1``) or ids of the records that the answer used.
+            key: a decision's feedback counts once for each key.
+
+        Raises:
+            UnknownDecision, InvalidInput: if the token or the score is wrong.
+        """
+        self._log.flush()
+        return feedback_on_decision(self.store, checked_id("token", token), score, cited, key)
+
+    def _feedback_on_run(
+        self, namespace: Namespace, run_id: str, score: float | str, key: str | None
+    ) -> FeedbackReceipt:
+        self._log.flush()
+        return feedback_on_run(self.store, namespace, run_id, score, key)
+
+    def _note_failed_run(self, namespace: Namespace, run_id: str) -> None:
+        now = self.store.clock.now()
+        try:
+            with self.store.journal.write() as connection:
+                key = self.store.journal.ensure_namespace(connection, namespace, now)
+                insert_signal(connection, namespace=key, run_id=run_id, kind="run_failed", weight=-1.0, now=now)
+        except AutoMemError:  # the run's own exception matters more
+            log.exception("could not note that the run failed")
+
+    def consolidate(self, **scope: Unpack[Scope]) -> list[Decision]:
+        """Merge exact and near duplicates; each decision can be undone."""
+        return consolidate(self.store, self._defaults.namespace(scope))
+
+    # -- why -----------------------------------------------------------------------------------------------------
+
+    def explain(self, decision_id: str, **scope: Unpack[Scope]) -> Explanation:
+        """Return why a decision fell as it did: ``print(memory.explain(recall.token))``.
+
+        Raises:
+            UnknownDecision: if it isn't on record.
+        """
+        self._log.flush()
+        namespace = self._defaults.optional_namespace(scope)
+        with self.store.journal.read() as connection:
+            return explain(connection, self.policy, checked_id("decision_id", decision_id), namespace)
+
+    def decisions(
+        self,
+        *,
+        limit: int = 20,
+        operation: Operation | str | None = None,
+        run_id: str | None = None,
+        **scope: Unpack[Scope],
+    ) -> list[Decision]:
+        """Return the newest decisions, newest first, SKIPs included."""
+        self._log.flush()
+        namespace = self._defaults.namespace(scope)
+        checked_count("limit", limit, 1)
+        if operation is not None and operation not in list(Operation):
+            raise InvalidInput(f"operation must be one of {', '.join(Operation)}, not {operation!r}")
+        wanted = None if operation is None else Operation(operation)
+        with self.store.journal.read() as connection:
+            ids = newest_decisions(connection, namespace.key, limit, wanted, run_id)
+            return [load_decision(connection, decision_id) for decision_id in ids]
+
+    # -- records -------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        text: str,
+        *,
+        role: str = "user",
+        speaker: str | None = None,
+        key: str | None = None,
+        kind: str = "log",
+        source: str | None = None,
+        date: str | None = None,
+        occurred_at: datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        turn_id: str | None = None,
+        **scope: Unpack[Scope],
+    ) -> Receipt:
+        """Store a text: your explicit act, which no policy refuses. Only what is there word for word is skipped.
+
+        Args:
+            key: the fact it states; what stated it before is superseded.
+            kind: any name, to filter by.
+            date, occurred_at: when it was said, as text or as a time.
+
+        Raises:
+            InvalidInput, ScopeRequired: if an argument is wrong.
+            AutoMemError: if the store fails.
+        """
+        namespace = self._defaults.namespace(scope)
+        content = checked_text(text, self.store.settings.max_text_chars)
+        said = {"role": role, "content": content, "name": speaker, "key": key, "kind": kind, "source": source}
+        more = {"date": date, "occurred_at": occurred_at, "metadata": dict(metadata or {})}
+        turn = self._turn({**said, **more}, turn_id, run_id, session)
+        return observe(self.store, None, namespace, turn, self._scrubber)
+
+    def search(
+        self,
+        query: str,
+        *,
+        top_k: int = 10,
+        run_id: str | None = None,
+        kind: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        **scope: Unpack[Scope],
+    ) -> list[Hit]:
+        """Return the best records for a query; unlike ``recall``, no decision is taken and nothing is packed.
+
+        Args:
+            where: conditions on metadata, e.g. ``{"topic": "food", "rating": {"gte": 3}}``.
+
+        Raises:
+            InvalidInput, ScopeRequired: if an argument is wrong.
+            AutoMemError: if the store fails.
+        """
+        namespace = self._defaults.namespace(scope)
+        only = None
+        if where is not None or kind is not None:
+            matches = matcher(where or {})
+            with self.store.journal.read() as connection:
+                live = rows.page(connection, namespace.key, [State.LIVE], None, 0, run_id, kind)
+            only = [row.seq for row in live if matches(row.metadata)]
+        count = checked_count("top_k", top_k, 1)
+        return search(self.store, self.policy, namespace, checked_query(query), count, only, run_id)
+
+    def get(self, record_id: str, **scope: Unpack[Scope]) -> MemoryRecord:
+        """Return one record, live or not.
+
+        Raises:
+            UnknownRecord: if it isn't in this namespace.
+        """
+        namespace = self._defaults.namespace(scope)
+        with self.store.journal.read() as connection:
+            row = rows.row_by_id(connection, namespace.key, checked_id("record_id", record_id))
+            return rows.to_records(connection, namespace, [row])[0]
+
+    def records(
+        self,
+        *,
+        limit: int | None = 100,
+        after: str | None = None,
+        run_id: str | None = None,
+        kind: str | None = None,
+        tombstones: bool = False,
+        **scope: Unpack[Scope],
+    ) -> list[MemoryRecord]:
+        """Return records in the order they were stored.
+
+        Args:
+            limit: at most so many; None for all.
+            after: the id of the last record of the page before.
+            tombstones: superseded and forgotten ones too.
+        """
+        namespace = self._defaults.namespace(scope)
+        states = tuple(State) if tombstones else (State.LIVE,)
+        most = None if limit is None else checked_count("limit", limit, 1)
+        with self.store.journal.read() as connection:
+            start = 0 if after is None else rows.row_by_id(connection, namespace.key, checked_id("after", after)).seq
+            found = rows.page(connection, namespace.key, states, most, start, run_id, kind)
+            return rows.to_records(connection, namespace, found)
+
+    def update(self, record_id: str, text: str, **scope: Unpack[Scope]) -> Receipt:
+        """Replace a live record by a new version; the old one stays in its ``history``.
+
+        Raises:
+            UnknownRecord, Conflict, InvalidInput: if there is no such live record or the text is unusable.
+        """
+        namespace = self._defaults.namespace(scope)
+        content = checked_text(text, self.store.settings.max_text_chars)
+        return update(self.store, namespace, checked_id("record_id", record_id), content, self._scrubber)
+
+    def history(self, record_id: str, **scope: Unpack[Scope]) -> list[MemoryRecord]:
+        """Return all versions of what a record states, oldest first, each with the time it was valid."""
+        namespace = self._defaults.namespace(scope)
+        with self.store.journal.read() as connection:
+            row = rows.row_by_id(connection, namespace.key, checked_id("record_id", record_id))
+            family = rows.rows_by_seq(connection, namespace.key, rows.relatives(connection, row.seq))
+            return rows.to_records(connection, namespace, [family[seq] for seq in sorted(family)])
+
+    def forget(self, *record_ids: str, **scope: Unpack[Scope]) -> Decision:
+        """Take live records out of recall; ``undo(decision.id)`` brings them back.
+
+        Raises:
+            UnknownRecord, Conflict: if one isn't there or isn't live.
+        """
+        if not record_ids:
+            raise InvalidInput("forget needs the id of a record")
+        namespace = self._defaults.namespace(scope)
+        ids = list(dict.fromkeys(checked_id("record_id", record_id) for record_id in record_ids))
+        return forget(self.store, namespace, ids)
+
+    def undo(self, decision_id: str, **scope: Unpack[Scope]) -> Decision:
+        """Take a decision back: what it added is forgotten, what it replaced or forgot is live again.
+
+        Raises:
+            UnknownDecision, Conflict, Erased, InvalidInput: if that can't be done; each says why.
+        """
+        self._log.flush()
+        return undo(self.store, checked_id("decision_id", decision_id), self._defaults.optional_namespace(scope))
+
+    def delete(self, record_id: str, *, wait: bool = True, **scope: Unpack[Scope]) -> int:
+        """Physically remove a record with what says the same or was made from it; return how many went.
+
+        Args:
+            wait: return only when no byte of it is left in any file.
+
+        Raises:
+            UnknownRecord: if it isn't in this namespace.
+        """
+        self._log.flush()
+        namespace = self._defaults.namespace(scope)
+        with self.store.journal.read() as connection:
+            seq = rows.row_by_id(connection, namespace.key, checked_id("record_id", record_id)).seq
+        return len(self.store.delete(namespace.key, [seq], wait))
+
+    def erase(self, *, all_agents: bool = False, wait: bool = True, **scope: Unpack[Scope]) -> int:
+        """Physically remove everything a namespace has; return how many records went.
+
+        Args:
+            all_agents: also the memories that agents have of this user, in this app.
+            wait: return only when no byte of it is left in any file.
+
+        Raises:
+            ScopeRequired: if no user_id is known: nothing erases everybody.
+        """
+        self._log.flush()
+        namespace = self._defaults.namespace(scope)
+        return self.store.erase(self.store.namespaces_of(namespace) if all_agents else [namespace], wait)
+
+    # -- in, out, state ------------------------------------------------------------------------------------------
+
+    def export_jsonl(self, path: str | PathLike[str], **scope: Unpack[Scope]) -> int:
+        """Write all records with their history as JSON lines, without vectors; return how many."""
+        return export_file(self.store, self._defaults.namespace(scope), Path(path))
+
+    def import_jsonl(
+        self, path: str | PathLike[str], *, on_turn: Callable[[], None] = lambda: None, **scope: Unpack[Scope]
+    ) -> ImportReport:
+        """Read JSON lines: exported records, messages (``role``, ``content``) or conversations (``sessions``).
+
+        Records are restored as they were; messages and conversations are observed, so that the policy decides.
+        The whole file is checked before anything is stored; importing it again changes nothing where turns have ids.
+
+        Args:
+            on_turn: called after each turn, to show progress.
+
+        Raises:
+            InvalidInput: naming the line that can't be read.
+        """
+        namespace = self._defaults.namespace(scope)
+
+        def observed(turn: Turn) -> Receipt:
+            return observe(self.store, self.policy, namespace, turn, self._scrubber)
+
+        return import_file(self.store, namespace, Path(path), observed, on_turn)
+
+    def health(self) -> Health:
+        """Return the state of the store, as ``automem-agents doctor`` shows it."""
+        self._log.flush()
+        return health_of(self.store, self._guard)
+
+    def flush(self, timeout: float = 60.0) -> bool:
+        """Log pending decisions and wait until Chroma has caught up; False if that took longer than ``timeout``."""
+        self._log.flush()
+        return self.store.indexer.wait(timeout)
+
+    def close(self) -> None:
+        """Log pending decisions and close the store; a second call does nothing."""
+        if not self.store.journal.closed:
+            try:
+                self._log.flush()
+            finally:
+                self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    arecall = to_async(recall)
+    aobserve = to_async(observe)
+    afeedback = to_async(feedback)
+    aconsolidate = to_async(consolidate)
+    aexplain = to_async(explain)
+    aadd = to_async(add)
+    asearch = to_async(search)
+    aget = to_async(get)
+    arecords = to_async(records)
+    aupdate = to_async(update)
+    ahistory = to_async(history)
+    aforget = to_async(forget)
+    aundo = to_async(undo)
+    adelete = to_async(delete)
+    aerase = to_async(erase)
+    aflush = to_async(flush)
+    aclose = to_async(close)

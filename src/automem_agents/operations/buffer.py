@@ -1,0 +1,76 @@
+"""READ decisions are logged in groups: within a second, on close, and before anybody asks for one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+
+from automem_agents.errors import AutoMemError
+from automem_agents.journal.decisions import NewDecision, count_recalled, drop_old_features, insert_decisions
+from automem_agents.store import MemoryStore
+from automem_agents.types import Namespace
+
+log = logging.getLogger(__name__)
+_DELAY = 1.0
+_TIDY_EVERY = 256
+
+
+class DecisionBuffer:
+    """Holds READ decisions for at most a second.
+
+    Args:
+        store: where they go.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._pending: list[tuple[Namespace, NewDecision]] = []
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._flushing = threading.Lock()
+        self._since_tidy = 0
+
+    def add(self, namespace: Namespace, decision: NewDecision) -> None:
+        """Take a decision in."""
+        with self._lock:
+            self._pending.append((namespace, decision))
+            if self._timer is None:
+                self._timer = threading.Timer(_DELAY, self._flush_later)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _flush_later(self) -> None:
+        try:
+            self.flush()
+        except AutoMemError:
+            log.exception("logging READ decisions failed; they are tried again with the next")
+
+    def flush(self) -> None:
+        """Write what is pending.
+
+        Raises:
+            StoreError: if the journal fails; nothing is lost from the buffer then.
+        """
+        with self._flushing:
+            with self._lock:
+                rows, self._pending, self._timer = self._pending, [], None
+            if not rows:
+                return
+            try:
+                self._write(rows)
+            except BaseException:
+                with self._lock:
+                    self._pending = rows + self._pending
+                raise
+
+    def _write(self, rows: list[tuple[Namespace, NewDecision]]) -> None:
+        with self._store.journal.write() as connection:
+            for namespace in {namespace for namespace, _ in rows}:
+                self._store.journal.ensure_namespace(connection, namespace, self._store.clock.now())
+            insert_decisions(connection, [decision for _, decision in rows])
+            count_recalled(connection, Counter(c.record_seq for _, d in rows for c in d.candidates if c.shown))
+            self._since_tidy += len(rows)
+            if self._since_tidy >= _TIDY_EVERY:
+                self._since_tidy = 0
+                drop_old_features(connection, self._store.settings.kept_features)

@@ -1,0 +1,82 @@
+"""Feedback from outside: recorded once, in any order, also late and from another process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+from automem_agents.errors import InvalidInput
+from automem_agents.journal.decisions import decision_by_id, insert_feedback
+from automem_agents.store import MemoryStore
+from automem_agents.types import FeedbackReceipt, Namespace, checked_id
+
+LABELS = {"POSITIVE": 1.0, "NEGATIVE": -0.5, "VERY_NEGATIVE": -1.0}
+
+
+def checked_score(score: object) -> float:
+    """Return a score in [-1, 1] from a number or a label.
+
+    Raises:
+        InvalidInput: if it is neither.
+
+    Example:
+        >>> checked_score("NEGATIVE")
+        -0.5
+    """
+    if isinstance(score, str):
+        if score.upper() not in LABELS:
+            raise InvalidInput(f"score must be one of {', '.join(LABELS)} or a number from -1 to 1, not {score!r}")
+        return LABELS[score.upper()]
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or not isfinite(score) or not -1 <= score <= 1:
+        raise InvalidInput(f"score must be a number from -1 to 1, not {score!r}")
+    return float(score)
+
+
+def feedback_on_decision(
+    store: MemoryStore, token: str, score: object, cited: Sequence[str], key: str | None
+) -> FeedbackReceipt:
+    """Note what a decision was worth.
+
+    Raises:
+        UnknownDecision: if the token names none.
+        InvalidInput: if the score or the citations are wrong.
+    """
+    value = checked_score(score)
+    if isinstance(cited, str) or not all(isinstance(ref, str) for ref in cited):
+        raise InvalidInput("cited must be a list of refs (m1) or record ids")
+    with store.journal.write() as connection:
+        row = decision_by_id(connection, token)
+        counted = insert_feedback(
+            connection,
+            key=f"{token}/{checked_id('key', key)}" if key else token,
+            namespace=row.namespace,
+            run_id=row.run_id,
+            decision_seq=row.seq,
+            score=value,
+            cited=cited,
+            now=store.clock.now(),
+        )
+    return FeedbackReceipt(counted=counted, token=token, score=value)
+
+
+def feedback_on_run(
+    store: MemoryStore, namespace: Namespace, run_id: str, score: object, key: str | None
+) -> FeedbackReceipt:
+    """Note what a whole run was worth.
+
+    Raises:
+        InvalidInput: if the score is wrong.
+    """
+    value = checked_score(score)
+    with store.journal.write() as connection:
+        counted = insert_feedback(
+            connection,
+            key=f"{namespace.key}/{run_id}/{key or ''}",
+            namespace=store.journal.ensure_namespace(connection, namespace, store.clock.now()),
+            run_id=run_id,
+            decision_seq=None,
+            score=value,
+            cited=(),
+            now=store.clock.now(),
+        )
+    return FeedbackReceipt(counted=counted, token=None, score=value)

@@ -1,0 +1,35 @@
+"""Fixtures: a memory in a temporary folder, and helpers that every test file shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from automem_agents import MemoryController
+from automem_agents.testing import HashEmbedder
+
+Open = Callable[..., MemoryController]
+
+
+@pytest.fixture
+def open_memory(tmp_path: Path) -> Iterator[Open]:
+    """Open memories (in ``tmp_path/"memory"`` unless told otherwise) that are closed when the test ends."""
+    opened: list[MemoryController] = []
+
+    def open_one(path: Path | None = None, **options: object) -> MemoryController:
+        options = {"strict": True, "embedder": HashEmbedder(), **options}
+        memory = MemoryController.open(path or tmp_path / "memory", **options)
+        opened.append(memory)
+        return memory
+
+    yield open_one
+    for memory in opened:
+        memory.close()
+
+
+@pytest.fixture
+def memory(open_memory: Open) -> MemoryController:
+    """A strict memory of the user ada, with the hash embedder."""
+    return open_memory(user_id="ada")
