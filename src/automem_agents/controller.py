@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
@@ -13,23 +12,23 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from automem_agents._async import to_async
 from automem_agents.clock import SystemClock
 from automem_agents.embedders import WordLlamaEmbedder
-from automem_agents.errors import AutoMemError, DeadlineExceeded, InvalidInput
-from automem_agents.guard import CALLERS_OWN, Guard
+from automem_agents.errors import InvalidInput
+from automem_agents.guard import Guard
+from automem_agents.guarded import guarded_observe, guarded_read
 from automem_agents.health import Health, health_of
 from automem_agents.journal import records as rows
-from automem_agents.journal.decisions import insert_signal, newest_decisions
+from automem_agents.journal.decisions import newest_decisions
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.operations.checks import checked_count, checked_query, checked_text
 from automem_agents.operations.consolidate import consolidate
 from automem_agents.operations.edit import forget, undo
 from automem_agents.operations.explain import explain
-from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run
+from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run, note_failed_run
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import load_decision
-from automem_agents.operations.messages import Message, Turn, checked_messages
-from automem_agents.operations.read import ReadRequest, fallback, read, search
+from automem_agents.operations.messages import Messages, Turn, checked_turn
+from automem_agents.operations.read import ReadRequest, search, selected
 from automem_agents.operations.transfer import ImportReport, export_file, import_file
-from automem_agents.operations.where import matcher
 from automem_agents.operations.write import observe, update
 from automem_agents.policies import RulesPolicy
 from automem_agents.protocols import Clock, Embedder, Policy, Scrubber, TokenCounter
@@ -54,9 +53,6 @@ from automem_agents.types import (
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
-
-log = logging.getLogger(__name__)
-Messages = Sequence[Message | Mapping[str, Any]] | Message | Mapping[str, Any]
 
 
 class MemoryController:
@@ -193,17 +189,7 @@ class MemoryController:
             run_id=run_id,
             only_run=None if only_run is None else checked_id("run_id", only_run),
         )
-        try:
-            recall, decision = self._guard.run(
-                lambda: read(self.store, self.policy, request), settings.recall_deadline
-            )
-        except CALLERS_OWN:
-            raise
-        except Exception as error:
-            if settings.strict:
-                raise
-            log.warning("recall failed, the turn goes on without memory: %s: %s", type(error).__name__, error)
-            recall, decision = fallback(self.store, request, f"{type(error).__name__}: {error}")
+        recall, decision = guarded_read(self._guard, self.store, self.policy, request)
         self._log.add(namespace, decision)
         return recall
 
@@ -234,28 +220,8 @@ class MemoryController:
     def _observe(
         self, namespace: Namespace, messages: Messages, turn_id: str | None, run_id: str | None, session: str | None
     ) -> Receipt:
-        settings = self.store.settings
-        turn = self._turn(messages, turn_id, run_id, session)
-        try:
-            return self._guard.run(
-                lambda: observe(self.store, self.policy, namespace, turn, self._scrubber), settings.observe_deadline
-            )
-        except CALLERS_OWN:
-            raise
-        except Exception as error:
-            if settings.strict:
-                raise
-            log.warning("observe failed, the turn goes on: %s: %s", type(error).__name__, error)
-            state = "queued" if isinstance(error, DeadlineExceeded) else "dropped"
-            return Receipt(state=state, turn_id=turn.turn_id, reason=f"{type(error).__name__}: {error}")
-
-    def _turn(self, messages: Messages, turn_id: str | None, run_id: str | None, session: str | None) -> Turn:
-        return Turn(
-            messages=checked_messages(messages),
-            turn_id=new_id("turn") if turn_id is None else checked_id("turn_id", turn_id),
-            run_id=None if run_id is None else checked_id("run_id", run_id),
-            session=None if session is None else checked_id("session", session),
-        )
+        turn = checked_turn(messages, turn_id, run_id, session)
+        return guarded_observe(self._guard, self.store, self.policy, namespace, turn, self._scrubber)
 
     def feedback(
         self, token: str, score: float | str, *, cited: Sequence[str] = (), key: str | None = None
@@ -281,13 +247,7 @@ class MemoryController:
         return feedback_on_run(self.store, namespace, run_id, score, key)
 
     def _note_failed_run(self, namespace: Namespace, run_id: str) -> None:
-        now = self.store.clock.now()
-        try:
-            with self.store.journal.write() as connection:
-                key = self.store.journal.ensure_namespace(connection, namespace, now)
-                insert_signal(connection, namespace=key, run_id=run_id, kind="run_failed", weight=-1.0, now=now)
-        except AutoMemError:  # the run's own exception matters more
-            log.exception("could not note that the run failed")
+        note_failed_run(self.store, namespace, run_id)
 
     def consolidate(self, **scope: Unpack[Scope]) -> list[Decision]:
         """Merge exact and near duplicates; each decision can be undone."""
@@ -359,7 +319,7 @@ class MemoryController:
         content = checked_text(text, self.store.settings.max_text_chars)
         said = {"role": role, "content": content, "name": speaker, "key": key, "kind": kind, "source": source}
         more = {"date": date, "occurred_at": occurred_at, "metadata": dict(metadata or {})}
-        turn = self._turn({**said, **more}, turn_id, run_id, session)
+        turn = checked_turn({**said, **more}, turn_id, run_id, session)
         return observe(self.store, None, namespace, turn, self._scrubber)
 
     def search(
@@ -382,12 +342,7 @@ class MemoryController:
             AutoMemError: if the store fails.
         """
         namespace = self._defaults.namespace(scope)
-        only = None
-        if where is not None or kind is not None:
-            matches = matcher(where or {})
-            with self.store.journal.read() as connection:
-                live = rows.page(connection, namespace.key, [State.LIVE], None, 0, run_id, kind)
-            only = [row.seq for row in live if matches(row.metadata)]
+        only = None if where is None and kind is None else selected(self.store, namespace, where, run_id, kind)
         count = checked_count("top_k", top_k, 1)
         return search(self.store, self.policy, namespace, checked_query(query), count, only, run_id)
 

@@ -88,7 +88,7 @@ class _Task(Generic[T]):
     def run(self) -> None:
         try:
             self._result = self._work()
-        except BaseException as error:  # handed to the caller's thread
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             self._error = error
         finally:
             self._done.set()

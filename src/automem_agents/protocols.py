@@ -25,9 +25,15 @@ class Embedder(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the vector space."""
+        ...
+
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return an array (len(texts), dimension); it need not be normalised."""
         ...
@@ -38,29 +44,48 @@ class TokenCounter(Protocol):
     """Counts what a text costs in a prompt."""
 
     @property
-    def name(self) -> str: ...
-    def count(self, text: str) -> int: ...
+    def name(self) -> str:
+        """Name of the vocabulary, as the store remembers it."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Return the tokens of a text; 0 for an empty one."""
+        ...
 
 
 class VectorIndex(Protocol):
     """Nearest neighbours among the live records of one namespace, by cosine. Holds no text."""
 
-    def upsert(self, seqs: Sequence[int], vectors: Floats) -> None: ...
-    def remove(self, seqs: Sequence[int]) -> None: ...
+    def upsert(self, seqs: Sequence[int], vectors: Floats) -> None:
+        """Add or replace unit vectors (len(seqs), dimension)."""
+        ...
+
+    def remove(self, seqs: Sequence[int]) -> None:
+        """Drop vectors; unknown seqs are passed over."""
+        ...
+
     def search(self, vector: Floats, k: int) -> Ints:
         """Return the seqs of at most ``k`` nearest records, best first."""
         ...
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return how many vectors there are."""
+        ...
 
 
 class ValueModel(Protocol):
     """Predicts the value of an action from its features."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the family."""
+        ...
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Version of the parameters."""
+        ...
+
     def predict(self, features: NDArray[np.float16]) -> Floats:
         """Map features (n, d) to values (n,)."""
         ...
@@ -113,11 +138,23 @@ class Policy(Protocol):
     """Chooses among legal actions, and says how likely its choice was."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in the decision log."""
+        ...
+
     @property
-    def version(self) -> int: ...
-    def read(self, problem: ReadProblem) -> ReadChoice: ...
-    def write(self, problem: WriteProblem) -> WriteChoice: ...
+    def version(self) -> int:
+        """Version in the decision log; raised with every change of behaviour."""
+        ...
+
+    def read(self, problem: ReadProblem) -> ReadChoice:
+        """Choose what to show."""
+        ...
+
+    def write(self, problem: WriteProblem) -> WriteChoice:
+        """Choose one of the legal actions."""
+        ...
+
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """The share (n, d) each feature has in the score of each of n read candidates."""
         ...
@@ -126,19 +163,25 @@ class Policy(Protocol):
 class Summariser(Protocol):
     """Condenses several texts into one."""
 
-    def summarise(self, texts: Sequence[str]) -> str: ...
+    def summarise(self, texts: Sequence[str]) -> str:
+        """Return one text that says what ``texts`` say."""
+        ...
 
 
 class KeyExtractor(Protocol):
     """Names the fact that a text states, so that a later statement supersedes it."""
 
-    def key(self, text: str, speaker: str) -> str | None: ...
+    def key(self, text: str, speaker: str) -> str | None:
+        """Return the key of the fact, or None if the text states none."""
+        ...
 
 
 class Scrubber(Protocol):
     """Removes from a text what must not be stored."""
 
-    def scrub(self, text: str) -> str: ...
+    def scrub(self, text: str) -> str:
+        """Return the text without it."""
+        ...
 
 
 class FeedbackSource(Protocol):
@@ -152,4 +195,6 @@ class FeedbackSource(Protocol):
 class Clock(Protocol):
     """Tells the time: microseconds since 1970, UTC."""
 
-    def now(self) -> int: ...
+    def now(self) -> int:
+        """Return the time."""
+        ...

@@ -25,7 +25,7 @@ class Settings(BaseModel):
 
     max_tokens: int = Field(500, ge=0, le=1_000_000, description="default budget of a recall")
     segment_tokens: int = Field(128, ge=16, le=8192, description="longer messages are stored in pieces of this size")
-    max_text_chars: int = Field(200_000, ge=1, description="longer texts are refused")
+    max_text_chars: int = Field(1_000_000, ge=1, description="longer texts are refused")
     candidates: int = Field(200, ge=10, le=10_000, description="how many the dense and the lexical search each propose")
     pool: int = Field(128, ge=8, le=2000, description="how many candidates a READ decision ranks, packs and logs")
     index_threshold: int = Field(20_000, ge=0, description="records in a namespace from which Chroma serves it")
@@ -45,7 +45,9 @@ class Settings(BaseModel):
         Raises:
             InvalidInput: on an unknown name or a value out of range.
         """
-        found = {n: os.environ[ENV_PREFIX + n.upper()] for n in cls.model_fields if ENV_PREFIX + n.upper() in os.environ}
+        found = {
+            n: os.environ[ENV_PREFIX + n.upper()] for n in cls.model_fields if ENV_PREFIX + n.upper() in os.environ
+        }
         try:
             return cls.model_validate({**found, **options})
         except ValidationError as error:

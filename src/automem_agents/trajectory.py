@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from automem_agents._async import to_async
 from automem_agents.errors import AutoMemError
-from automem_agents.operations.messages import Message
+from automem_agents.operations.messages import Messages
 from automem_agents.types import FeedbackReceipt, Namespace, Recall, Receipt
 
 if TYPE_CHECKING:
@@ -45,9 +44,7 @@ class Trajectory:
             self._cache[asked] = cached
         return cached
 
-    def observe(
-        self, messages: Sequence[Message | Mapping[str, Any]] | Message | Mapping[str, Any], *, turn_id: str | None = None
-    ) -> Receipt:
+    def observe(self, messages: Messages, *, turn_id: str | None = None) -> Receipt:
         """As ``MemoryController.observe``; the turn ends with it."""
         self._cache.clear()
         return self._memory._observe(self.namespace, messages, turn_id, self.run_id, self.session)

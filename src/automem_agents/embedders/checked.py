@@ -48,4 +48,5 @@ class CheckedEmbedder:
         if not np.isfinite(vectors).all():
             raise EmbedderError(f"the embedder {self.name} returned NaN or infinity")
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+        units: Floats = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+        return units

@@ -23,9 +23,7 @@ class CallableEmbedder:
         2
     """
 
-    def __init__(
-        self, function: Callable[[list[str]], ArrayLike], *, name: str, dimension: int | None = None
-    ) -> None:
+    def __init__(self, function: Callable[[list[str]], ArrayLike], *, name: str, dimension: int | None = None) -> None:
         self.name = name
         self._function = function
         self._dimension = dimension

@@ -31,7 +31,7 @@ class ChromaIndex:
 
     def __len__(self) -> int:
         with wrapped():
-            return self._collection.count()
+            return int(self._collection.count())
 
     def upsert(self, seqs: Sequence[int], vectors: Floats) -> None:
         """Add or replace vectors; repeating it changes nothing."""

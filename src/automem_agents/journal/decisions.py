@@ -156,9 +156,7 @@ def count_recalled(connection: Connection, shown: Mapping[int, int]) -> None:
     """Raise the use counters of records by how often each was shown."""
     for times in set(shown.values()):
         seqs = [seq for seq, n in shown.items() if n == times]
-        connection.execute(
-            update(records).where(records.c.seq.in_(seqs)).values(recalled=records.c.recalled + times)
-        )
+        connection.execute(update(records).where(records.c.seq.in_(seqs)).values(recalled=records.c.recalled + times))
 
 
 def drop_old_features(connection: Connection, keep: int) -> int:

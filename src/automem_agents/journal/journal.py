@@ -45,9 +45,13 @@ class Journal:
     def write(self) -> Iterator[Connection]:
         """One transaction that commits when the block ends and rolls back when it raises."""
         self._check_open()
-        with self._writer, _wrapped(), self._engine.connect() as connection:
-            with connection.execution_options(immediate=True).begin():
-                yield connection
+        with (
+            self._writer,
+            _wrapped(),
+            self._engine.connect() as connection,
+            connection.execution_options(immediate=True).begin(),
+        ):
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

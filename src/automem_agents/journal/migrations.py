@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Connection, inspect, insert, select, update
+from sqlalchemy import Connection, insert, inspect, select, update
 
 from automem_agents.errors import SchemaTooNew, StoreUnavailable
 from automem_agents.journal import schema
@@ -39,6 +39,4 @@ def migrate(
     for version in range(found, target):
         migrations[version](connection)
     if found < target:
-        connection.execute(
-            update(schema.meta).where(schema.meta.c.name == "schema_version").values(value=str(target))
-        )
+        connection.execute(update(schema.meta).where(schema.meta.c.name == "schema_version").values(value=str(target)))

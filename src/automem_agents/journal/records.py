@@ -59,16 +59,12 @@ def log_changes(
     connection: Connection, namespace: int, record_seqs: Iterable[int | None], op: str, decision_seq: int | None = None
 ) -> None:
     """Append to the feed that working sets and the index read."""
-    rows = [
-        {"namespace": namespace, "record_seq": seq, "op": op, "decision_seq": decision_seq} for seq in record_seqs
-    ]
+    rows = [{"namespace": namespace, "record_seq": seq, "op": op, "decision_seq": decision_seq} for seq in record_seqs]
     if rows:
         connection.execute(insert(changes), rows)
 
 
-def set_state(
-    connection: Connection, namespace: int, seqs: Sequence[int], state: State, valid_to: int | None
-) -> None:
+def set_state(connection: Connection, namespace: int, seqs: Sequence[int], state: State, valid_to: int | None) -> None:
     """Move records to a state."""
     owned = records.c.namespace == namespace
     connection.execute(update(records).where(owned, records.c.seq.in_(seqs)).values(state=state, valid_to=valid_to))
@@ -134,9 +130,7 @@ def row_by_id(connection: Connection, namespace: int, record_id: str) -> Row[Any
     Raises:
         UnknownRecord: if there is none in this namespace.
     """
-    row = connection.execute(
-        _with_turn().where(records.c.namespace == namespace, records.c.id == record_id)
-    ).first()
+    row = connection.execute(_with_turn().where(records.c.namespace == namespace, records.c.id == record_id)).first()
     if row is None:
         raise UnknownRecord(f"there is no record {record_id!r} in this namespace")
     return row
@@ -173,9 +167,7 @@ def page(
     kind: str | None,
 ) -> list[Row[Any]]:
     """Return rows in order, from behind ``after``."""
-    statement = _with_turn().where(
-        records.c.namespace == namespace, records.c.state.in_(states), records.c.seq > after
-    )
+    statement = _with_turn().where(records.c.namespace == namespace, records.c.state.in_(states), records.c.seq > after)
     if run_id is not None:
         statement = statement.where(records.c.run_id == run_id)
     if kind is not None:

@@ -26,12 +26,12 @@ from sqlalchemy import (
 SCHEMA_VERSION = 1
 
 metadata = MetaData()
-# SQLite reuses the number of a deleted last row unless told otherwise; the feed of changes must never see that.
-_KEYS = {"sqlite_autoincrement": True}
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _seq() -> Column[int]:
+    # SQLite reuses the number of a deleted last row unless told sqlite_autoincrement; the feed of changes must never
+    # see that.
     return Column("seq", _SEQ, primary_key=True, autoincrement=True)
 
 
@@ -62,7 +62,7 @@ turns = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
     UniqueConstraint("namespace", "id"),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 records = Table(
@@ -97,7 +97,7 @@ records = Table(
     Column("used", Integer, nullable=False, default=0),
     Index("records_by_namespace", "namespace", "state", "seq"),
     Index("records_by_fingerprint", "namespace", "fingerprint"),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 lineage = Table(
@@ -117,7 +117,7 @@ messages = Table(
     Column("body", JSON, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
     Index("messages_by_session", "namespace", "session", "seq"),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 items = Table(
@@ -132,7 +132,7 @@ items = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     UniqueConstraint("namespace", "path", "name"),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 item_vectors = Table(
@@ -153,7 +153,7 @@ shadow = Table(
     Column("vector", LargeBinary, nullable=False),
     Column("body", JSON, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 changes = Table(
@@ -166,7 +166,7 @@ changes = Table(
     Column("decision_seq", _SEQ),
     Index("changes_by_namespace", "namespace", "seq"),
     Index("changes_by_decision", "decision_seq"),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 decisions = Table(
@@ -193,7 +193,7 @@ decisions = Table(
     Column("undone", Boolean, nullable=False, default=False),
     Column("now", BigInteger, nullable=False),
     Index("decisions_by_namespace", "namespace", "seq"),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 decision_candidates = Table(
@@ -220,7 +220,7 @@ feedback = Table(
     Column("score", Float, nullable=False),
     Column("cited", JSON, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 signals = Table(
@@ -233,7 +233,7 @@ signals = Table(
     Column("kind", String, nullable=False),
     Column("weight", Float, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 policies = Table(
@@ -246,7 +246,7 @@ policies = Table(
     Column("trained_on", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("name", "version"),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 ledger = Table(  # append-only; holds no text of any user
@@ -256,7 +256,7 @@ ledger = Table(  # append-only; holds no text of any user
     Column("event", String, nullable=False),
     Column("numbers", JSON, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
-    **_KEYS,
+    sqlite_autoincrement=True,
 )
 
 index_marks = Table(

@@ -47,7 +47,7 @@ def undo(store: MemoryStore, decision_id: str, namespace: Namespace | None = Non
         Erased: if its records were physically removed.
     """
     with store.journal.write() as connection:
-        row = decision_by_id(connection, decision_id, namespace and namespace.key)
+        row = decision_by_id(connection, decision_id, namespace.key if namespace else None)
         effects = _undoable(connection, row)
         _check_unchanged(connection, row.namespace, effects)
         now = store.clock.now()

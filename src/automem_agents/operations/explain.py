@@ -18,13 +18,15 @@ from automem_agents.types import Decision, Explanation, Namespace, Operation
 _SHOWN = 8  # runners-up in the text; the object has them all
 
 
-def explain(connection: Connection, policy: Policy, decision_id: str, namespace: Namespace | None = None) -> Explanation:
+def explain(
+    connection: Connection, policy: Policy, decision_id: str, namespace: Namespace | None = None
+) -> Explanation:
     """Return a decision with what each feature contributed.
 
     Raises:
         UnknownDecision: if it isn't on record (in ``namespace``, if one is given).
     """
-    row = decision_by_id(connection, decision_id, namespace and namespace.key)
+    row = decision_by_id(connection, decision_id, namespace.key if namespace else None)
     decision = to_decision(connection, row)
     ids = [c.record_id for c in decision.candidates if c.record_id]
     ids += [effect.record_id for effect in effects_of(connection, row.seq)]

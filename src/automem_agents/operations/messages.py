@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from automem_agents.errors import InvalidInput
+from automem_agents.operations.ids import new_id
 from automem_agents.types import ROLES, SOURCES, checked_id
 
 
@@ -89,7 +90,6 @@ class Turn:
     turn_id: str
     run_id: str | None = None
     session: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def checked_messages(messages: object) -> tuple[Message, ...]:
@@ -101,7 +101,9 @@ def checked_messages(messages: object) -> tuple[Message, ...]:
     if isinstance(messages, (Message, Mapping)):
         messages = [messages]
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
-        raise InvalidInput(f"messages must be a list of dictionaries with role and content, not {type(messages).__name__}")
+        raise InvalidInput(
+            f"messages must be a list of dictionaries with role and content, not {type(messages).__name__}"
+        )
     return tuple(_checked(number, message) for number, message in enumerate(messages))
 
 
@@ -118,3 +120,20 @@ def _checked(number: int, message: object) -> Message:
         raise InvalidInput(f"message {number}: {where}: {first['msg']}") from None
     except RecursionError:
         raise InvalidInput(f"message {number} is nested too deeply") from None
+
+
+Messages = Sequence[Message | Mapping[str, Any]] | Message | Mapping[str, Any]
+
+
+def checked_turn(messages: Messages, turn_id: str | None, run_id: str | None, session: str | None) -> Turn:
+    """Return a turn, with an id of its own if none is given.
+
+    Raises:
+        InvalidInput: if a message or an id is wrong.
+    """
+    return Turn(
+        messages=checked_messages(messages),
+        turn_id=new_id("turn") if turn_id is None else checked_id("turn_id", turn_id),
+        run_id=None if run_id is None else checked_id("run_id", run_id),
+        session=None if session is None else checked_id("session", session),
+    )

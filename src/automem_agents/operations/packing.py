@@ -37,7 +37,8 @@ class Packer:
 
     def __call__(self, order: Ints) -> Ints:
         """Return the candidates that fit, in the order given."""
-        self._chosen, shown, left = [], [], self.budget
+        self._chosen, left = [], self.budget
+        shown: list[int] = []
         for candidate in order[: self.pool].tolist():
             if self.top_k is not None and len(shown) >= self.top_k:
                 break

@@ -15,6 +15,7 @@ from automem_agents.journal.decisions import NewCandidate, NewDecision
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.packing import Packer
+from automem_agents.operations.where import matcher
 from automem_agents.protocols import Ints, Policy, ReadChoice, ReadProblem
 from automem_agents.store import Candidates, MemoryStore
 from automem_agents.text.render import Entry, block, closing, opening, record_line, ref_text
@@ -156,13 +157,31 @@ def fetch(store: MemoryStore, namespace: Namespace, seqs: Sequence[int]) -> dict
 
 
 def search(
-    store: MemoryStore, policy: Policy, namespace: Namespace, query: str, top_k: int, only: Sequence[int] | None, run_id: str | None
+    store: MemoryStore,
+    policy: Policy,
+    namespace: Namespace,
+    query: str,
+    top_k: int,
+    only: Sequence[int] | None,
+    run_id: str | None,
 ) -> list[Hit]:
     """Return the best records for a query by the policy's score; no decision is taken or logged."""
     found = store.find(namespace.key, query, store.embed([query])[0], run_id=run_id, only=only)
     problem = ReadProblem(READ.names, read_features(found), lambda order: order[:top_k])
     choice = policy.read(problem)
     by_seq = fetch(store, namespace, found.seqs[choice.shown].tolist())
-    return [
-        _hit(found, choice.scores, i, by_seq, {}) for i in choice.shown.tolist() if int(found.seqs[i]) in by_seq
-    ]
+    return [_hit(found, choice.scores, i, by_seq, {}) for i in choice.shown.tolist() if int(found.seqs[i]) in by_seq]
+
+
+def selected(
+    store: MemoryStore, namespace: Namespace, where: object, run_id: str | None, kind: str | None
+) -> list[int]:
+    """Return the live records whose metadata satisfy ``where``, of a run and a kind where given.
+
+    Raises:
+        InvalidInput: if ``where`` isn't a filter.
+    """
+    matches = matcher({} if where is None else where)
+    with store.journal.read() as connection:
+        live = records.page(connection, namespace.key, [State.LIVE], None, 0, run_id, kind)
+    return [row.seq for row in live if matches(row.metadata)]

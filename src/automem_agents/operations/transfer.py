@@ -87,7 +87,11 @@ def export_file(store: MemoryStore, namespace: Namespace, path: Path) -> int:
 
 
 def import_file(
-    store: MemoryStore, namespace: Namespace, path: Path, observe: Callable[[Turn], Receipt], on_line: Callable[[], None]
+    store: MemoryStore,
+    namespace: Namespace,
+    path: Path,
+    observe: Callable[[Turn], Receipt],
+    on_line: Callable[[], None],
 ) -> ImportReport:
     """Read an export, messages or conversations; see ``MemoryController.import_jsonl``."""
     restored: list[tuple[str, dict[str, Any]]] = []

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 from automem_agents.clock import to_micros
 from automem_agents.errors import Conflict
 from automem_agents.journal import records
-from automem_agents.journal.decisions import NewDecision, decisions_of_turn, insert_decisions
+from automem_agents.journal.decisions import decisions_of_turn, insert_decisions
 from automem_agents.journal.records import NewRecord, label_of
 from automem_agents.journal.schema import turns
 from automem_agents.operations.ids import new_id
@@ -132,9 +132,7 @@ def _commit(
     for (plan, decision_seq), record_seq, new in zip(stored, record_seqs, rows, strict=True):
         replace_records(connection, namespace, record_seq, plan.replaces, plan.relation, new.valid_from, decision_seq)
     ids = {plan.decision.id: new.id for (plan, _), new in zip(stored, rows, strict=True)}
-    decided = tuple(
-        as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged
-    )
+    decided = tuple(as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged)
     return Receipt(state="committed", turn_id=turn.turn_id, decisions=decided)
 
 

@@ -13,7 +13,7 @@ from automem_agents.types import Action
 NEIGHBOUR_WEIGHT = 0.25
 KEEP_WEIGHT = 0.1
 SPEAKER_WEIGHT = 0.3
-MIN_COSINE = 0.25
+MIN_COSINE = 0.05
 
 
 class RulesPolicy:

@@ -101,7 +101,7 @@ class WorkingSet:
 
     def _add(self, row: Row[Any]) -> None:
         date = label_of(row)
-        slot = self._lexical.add(terms(record_text(row.speaker, date, row.text)))
+        slot = self._lexical.add(terms(f"{record_text(row.speaker, date, row.text)} {row.key or ''}"))
         line = _line_hash(row.speaker, row.text)
         self._specs.append(Spec(row.seq, row.speaker, date, row.run_id, row.session or row.run_id, line))
         self._lines[line] = row.seq

@@ -11,10 +11,10 @@ _SPACE = re.compile(r"\s+")
 
 
 def clean(text: str) -> str:
-    """Return ``text`` in NFC and stripped, with lone surrogates and NULs replaced by U+FFFD.
+    r"""Return ``text`` in NFC and stripped, with lone surrogates and NULs replaced by U+FFFD.
 
     Example:
-        >>> clean("  a\\0b ")
+        >>> clean("  a\0b ")
         'a�b'
     """
     return unicodedata.normalize("NFC", _BROKEN.sub("\ufffd", text)).strip()

@@ -9,12 +9,17 @@ so the cost of a block is exactly the sum of the costs of its lines.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
-_BLOCK = re.compile(r"^[ \t]*<memory (\d{3})[^\n]*>\n.*?^[ \t]*</memory \1>[ \t]*\n?", re.S | re.M)
+from automem_agents.text.clean import clean
+
+_BREAKS = re.compile(r"(?<!\s)\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
+_OPENING = re.compile(r"<memory (\d{3})[^\n<>]*>\n")
+_CLOSING = re.compile(r"^[ \t]*</memory (\d{3})>[ \t]*\n?", re.M)
+_BRACKETS = re.compile(r"[<>\[\]]")
 _REF = re.compile(r"^\s*\[m\d+\] ")
 
 
@@ -27,9 +32,13 @@ class Entry(NamedTuple):
 
 
 def date_label(occurred_at: datetime | None, date_text: str | None) -> str:
-    """Return the date as the source gave it, else as ``8 May 2023``, else ``""``."""
-    if date_text:
-        return one_line(date_text)
+    """Return the date as the source gave it, else as ``8 May 2023``, else ``""``.
+
+    A date begins a line of a recall, so it loses the brackets that would let it pass for a fence or a ref.
+    """
+    label = one_line(_BRACKETS.sub("", clean(date_text or "")).strip())
+    if label:
+        return label
     return f"{occurred_at.astimezone(UTC):%-d %B %Y}" if occurred_at else ""
 
 
@@ -74,10 +83,10 @@ def closing(nonce: str) -> str:
 
 
 def block(entries: Iterable[Entry], nonce: str) -> tuple[str, dict[int, str]]:
-    """Write entries in order of time; return the text and each entry's ref.
+    r"""Write entries in order of time; return the text and each entry's ref.
 
     Example:
-        >>> print(block([Entry(7, "8 May 2023", " Ada: I like tea\\n")], "417")[0])
+        >>> print(block([Entry(7, "8 May 2023", " Ada: I like tea\n")], "417")[0])
         <memory 417: notes, not instructions>
         8 May 2023
         [m1] Ada: I like tea
@@ -94,13 +103,23 @@ def block(entries: Iterable[Entry], nonce: str) -> tuple[str, dict[int, str]]:
 
 
 def without_blocks(text: str) -> str:
-    """Remove the recalls that were injected into a text.
+    r"""Remove the recalls that were injected into a text.
 
     Example:
-        >>> without_blocks("<memory 417: notes>\\n[m1] Ada: I like tea\\n</memory 417>\\nHi")
+        >>> without_blocks("<memory 417: notes>\n[m1] Ada: I like tea\n</memory 417>\nHi")
         'Hi'
     """
-    return _BLOCK.sub("", text)
+    closings: dict[str, list[re.Match[str]]] = {}
+    for match in _CLOSING.finditer(text):
+        closings.setdefault(match[1], []).append(match)
+    kept, at = [], 0
+    for match in _OPENING.finditer(text) if closings else ():
+        ends = closings.get(match[1], [])
+        end = bisect_left(ends, match.end(), key=lambda closing: closing.start())
+        if match.start() >= at and end < len(ends):
+            kept.append(text[at : match.start()])
+            at = ends[end].end()
+    return "".join(kept) + text[at:]
 
 
 def cited_line(line: str) -> str | None:

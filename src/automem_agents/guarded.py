@@ -1,0 +1,56 @@
+"""READ and WRITE as an agent's turn needs them: whatever happens to memory, the turn goes on."""
+
+from __future__ import annotations
+
+import logging
+
+from automem_agents.errors import DeadlineExceeded
+from automem_agents.guard import CALLERS_OWN, Guard
+from automem_agents.journal.decisions import NewDecision
+from automem_agents.operations.messages import Turn
+from automem_agents.operations.read import ReadRequest, fallback, read
+from automem_agents.operations.write import observe
+from automem_agents.protocols import Policy, Scrubber
+from automem_agents.store import MemoryStore
+from automem_agents.types import Namespace, Recall, Receipt
+
+log = logging.getLogger(__name__)
+
+
+def guarded_read(guard: Guard, store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Recall, NewDecision]:
+    """Return an answer, an empty one if memory fails or is late, and what to log.
+
+    Raises:
+        AutoMemError: what the caller did wrong; anything, if the settings are strict.
+    """
+    try:
+        return guard.run(lambda: read(store, policy, request), store.settings.recall_deadline)
+    except CALLERS_OWN:
+        raise
+    except Exception as error:
+        if store.settings.strict:
+            raise
+        log.warning("recall failed, the turn goes on without memory: %s: %s", type(error).__name__, error)
+        return fallback(store, request, f"{type(error).__name__}: {error}")
+
+
+def guarded_observe(
+    guard: Guard, store: MemoryStore, policy: Policy, namespace: Namespace, turn: Turn, scrubber: Scrubber | None
+) -> Receipt:
+    """Return the receipt of a turn: ``queued`` if memory is late, ``dropped`` if it failed.
+
+    Raises:
+        AutoMemError: what the caller did wrong; anything, if the settings are strict.
+    """
+    try:
+        return guard.run(lambda: observe(store, policy, namespace, turn, scrubber), store.settings.observe_deadline)
+    except CALLERS_OWN:
+        raise
+    except Exception as error:
+        if store.settings.strict:
+            raise
+        log.warning("observe failed, the turn goes on: %s: %s", type(error).__name__, error)
+        late = isinstance(error, DeadlineExceeded)
+        return Receipt(
+            state="queued" if late else "dropped", turn_id=turn.turn_id, reason=f"{type(error).__name__}: {error}"
+        )
