@@ -7,7 +7,7 @@ import re
 from automem_agents.protocols import TokenCounter
 
 _CUTS = (
-    re.compile(r"(?<=\n)(?=\s*\n)"),
+    re.compile(r"(?<=\n)(?=[^\S\n]*\n)"),
     re.compile(r"(?<=\n)"),
     re.compile(r"(?<=[.!?;:])(?=\s)"),
     re.compile(r"(?<=\s)(?=\S)"),
