@@ -27,7 +27,9 @@ def existing_store(folder: Path) -> Path:
         StoreUnavailable: if there is none.
     """
     if not (folder / sqlite.FILE).is_file():
-        raise StoreUnavailable(f"there is no store in {folder}; a store is made when something is first added to it")
+        raise StoreUnavailable(
+            f"there is no store in the folder {str(folder)!r}; one is made when something is first added to it"
+        )
     return folder
 
 
@@ -70,7 +72,7 @@ def reembed(
 
 
 def _batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
-    columns = (records.c.seq, records.c.speaker, records.c.text, records.c.occurred_at, records.c.date_text)
+    columns = [records.c[name] for name in ("seq", "speaker", "text", "occurred_at", "date_text")]
     after = 0
     while batch := connection.execute(
         select(*columns).where(records.c.seq > after).order_by(records.c.seq).limit(_BATCH)
