@@ -1,0 +1,130 @@
+"""``automem-agents bench``: measure a memory on your own conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from automem_agents._optional import require
+from automem_agents.bench.dataset import load
+from automem_agents.bench.report import Report, print_report, write_json, write_rankings
+from automem_agents.bench.rows import rows_of
+from automem_agents.bench.run import SYSTEMS, Plan, run, steps
+from automem_agents.embedders import WordLlamaEmbedder
+from automem_agents.errors import InvalidInput, MissingExtra
+from automem_agents.settings import Settings
+from automem_agents.text.tokens import TiktokenCounter, find_vocabulary
+
+bench_app = typer.Typer(
+    name="bench", help="Measure memory on conversations whose evidence is known.", no_args_is_help=True
+)
+
+
+@bench_app.callback()
+def _bench() -> None:
+    """Measure memory on conversations whose evidence is known."""
+
+
+@bench_app.command("conversations", no_args_is_help=True)
+def conversations(
+    files: Annotated[list[Path], typer.Argument(help="Conversations with questions and evidence, as JSON lines.")],
+    budgets: Annotated[str, typer.Option(help="Token budgets, separated by commas.")] = "250,500,1000",
+    systems: Annotated[str, typer.Option(help="What to compare, separated by commas.")] = ",".join(SYSTEMS),
+    packing: Annotated[
+        Literal["skip", "prefix"], typer.Option(help="Pass over what doesn't fit, or end there.")
+    ] = "skip",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many conversations of each source.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write all figures to this file; - prints them.")
+    ] = None,
+    rankings: Annotated[
+        Path | None, typer.Option(help="Write the turn rankings of automem_turns as JSON lines.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the memory; can be repeated.")
+    ] = None,
+    min_cosine: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Relevance floor of the rules policy.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Tell the memory each conversation turn by turn, ask every question, and count the evidence that comes back.
+
+    \b
+    automem-agents bench conversations talks.jsonl
+    automem-agents bench conversations talks.jsonl --systems rules,automem --budgets 500 --json figures.json
+    automem-agents bench conversations talks.jsonl --systems automem --set segment_tokens=64
+    """
+    plan = Plan(
+        budgets=_budgets(budgets),
+        systems=_systems(systems),
+        packing=packing,
+        settings=_settings(settings or []),
+        min_cosine=min_cosine,
+    )
+    if rankings is not None and "automem_turns" not in plan.systems:
+        raise InvalidInput("--rankings writes the rankings of automem_turns, which is not among --systems")
+    counter = _exact_counter()
+    require("scipy.special", "bench")
+    talks = load(files, limit)
+    with _progress(steps(talks, plan), quiet) as advance:
+        results = run(talks, plan, WordLlamaEmbedder(), counter, advance)
+    report = Report.of(rows_of(results, plan, seed), results)
+    if rankings is not None:
+        write_rankings(rankings, results.rankings)
+    if json_out is not None:
+        write_json(json_out, report)
+    if json_out != Path("-"):
+        print_report(report, Console())
+
+
+def _budgets(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InvalidInput(f"--budgets must be whole numbers above 0, separated by commas, not {text!r}")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def _systems(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in SYSTEMS]
+    if unknown or not names:
+        raise InvalidInput(f"unknown system {unknown[0] if unknown else ''!r}; there are {', '.join(SYSTEMS)}")
+    return names
+
+
+def _settings(pairs: list[str]) -> dict[str, object]:
+    chosen: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidInput(f"--set needs name=value, not {pair!r}")
+        chosen[name.strip()] = value.strip()
+    Settings.load(chosen)  # says what is wrong before anything runs
+    return chosen
+
+
+def _exact_counter() -> TiktokenCounter:
+    folder = find_vocabulary()
+    if folder is None:
+        raise MissingExtra(
+            "the cl100k_base vocabulary is not on this machine, and estimated tokens can't be compared. "
+            "Install it with: pip install 'automem-agents[bench]'",
+            name="llama_index",
+        )
+    return TiktokenCounter(folder)
+
+
+@contextmanager
+def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+        task = progress.add_task("remembering and asking", total=total)
+        yield lambda count: progress.advance(task, count)
