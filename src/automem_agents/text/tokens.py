@@ -67,7 +67,7 @@ def _piece_cost(kind: str, piece: str) -> int:
     if kind == "mark":
         return -(-len(piece) // 2) if len(set(piece)) > 1 else -(-len(piece) // 4)
     mixed = piece != piece.lower() and piece != piece.capitalize()
-    return -(-len(piece) // 3) if mixed else 1 + max(0, len(piece) - 7) // 4
+    return -(-len(piece) // 3) if mixed else 1 + max(0, len(piece) - 7) // 3
 
 
 def find_vocabulary() -> Path | None:
