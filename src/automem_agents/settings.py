@@ -24,7 +24,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_tokens: int = Field(500, ge=0, le=1_000_000, description="default budget of a recall")
-    segment_tokens: int = Field(128, ge=16, le=8192, description="longer messages are stored in pieces of this size")
+    segment_tokens: int = Field(256, ge=16, le=8192, description="longer messages are stored in pieces of this size")
     max_text_chars: int = Field(1_000_000, ge=1, description="longer texts are refused")
     candidates: int = Field(200, ge=10, le=10_000, description="how many the dense and the lexical search each propose")
     pool: int = Field(128, ge=8, le=2000, description="how many candidates a READ decision ranks, packs and logs")

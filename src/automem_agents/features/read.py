@@ -17,7 +17,7 @@ READ = FeatureSet(
         "neighbours",  # sum of lexical and dense of the turns before and after in the session
         "keep",  # keep value of the text, standardised over the namespace
         "speaker",  # 1 if the query names the speaker
-        "tokens",  # cost of the rendered record
+        "tokens",  # cost of the whole message the record was cut from
         "assistant_log",  # 1 if the namespace holds assistant turns
         "bm25",  # BM25, not scaled
         "cosine",  # cosine, not scaled
@@ -36,7 +36,7 @@ def read_features(found: Candidates) -> NDArray[np.float16]:
         found.neighbours,
         found.keep,
         found.named,
-        np.minimum(found.tokens, 60_000),  # float16 ends at 65,504
+        np.minimum(found.message_tokens, 60_000),  # float16 ends at 65,504
         np.full(len(found), float(found.assistant_log)),
         found.lexical,
         found.dense,

@@ -33,6 +33,7 @@ class NewRecord:
     run_id: str | None
     session: str | None
     turn_seq: int | None
+    position: int
     segment: int
     kind: str
     key: str | None

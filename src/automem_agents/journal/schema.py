@@ -81,7 +81,8 @@ records = Table(
     Column("run_id", String),
     Column("session", String),
     Column("turn_seq", _SEQ, ForeignKey("turns.seq")),
-    Column("segment", Integer, nullable=False),
+    Column("position", Integer, nullable=False),  # of its message in the turn
+    Column("segment", Integer, nullable=False),  # of the message
     Column("kind", String, nullable=False),
     Column("key", String),
     Column("source", String, nullable=False),

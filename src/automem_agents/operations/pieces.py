@@ -25,6 +25,7 @@ class Piece:
 
     message: Message
     text: str
+    position: int
     segment: int
     date: str
     tokens: int
@@ -51,10 +52,10 @@ def pieces_of(
         knows_line: tells whether a line that begins with a ref is a record as a recall shows it.
     """
     out: list[Piece] = []
-    for message in messages:
+    for position, message in enumerate(messages):
         text, refused = _storable(message, settings, scrubber, knows_line)
         texts = [text] if refused else segments(text, settings.segment_tokens, counter)
-        out += [_piece(message, part, number, counter, refused) for number, part in enumerate(texts)]
+        out += [_piece(message, part, (position, number), counter, refused) for number, part in enumerate(texts)]
     return out
 
 
@@ -89,12 +90,13 @@ def sanitised(text: str, scrubber: Scrubber | None) -> str:
     return clean(scrubber.scrub(cleaned)) if scrubber else cleaned
 
 
-def _piece(message: Message, text: str, number: int, counter: TokenCounter, refused: str) -> Piece:
+def _piece(message: Message, text: str, place: tuple[int, int], counter: TokenCounter, refused: str) -> Piece:
     date = date_label(message.occurred_at, message.date and clean(message.date))
     return Piece(
         message=message,
         text=text,
-        segment=number,
+        position=place[0],
+        segment=place[1],
         date=date,
         tokens=0 if refused else counter.count(record_text(message.speaker, date, text)),
         line_tokens=0 if refused else counter.count(record_line(message.speaker, text)),

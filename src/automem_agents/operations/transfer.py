@@ -237,6 +237,7 @@ def _new_record(store: MemoryStore, namespace: int, row: ExportedRecord, vector:
         run_id=row.run_id,
         session=row.session,
         turn_seq=None,
+        position=0,
         segment=row.segment,
         kind=row.kind,
         key=row.key,

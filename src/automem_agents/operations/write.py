@@ -169,6 +169,7 @@ def _row(plan: Plan, namespace: int, turn: Turn, turn_seq: int | None, now: int)
         run_id=turn.run_id,
         session=turn.session,
         turn_seq=turn_seq,
+        position=piece.position,
         segment=piece.segment,
         kind=message.kind,
         key=message.key,

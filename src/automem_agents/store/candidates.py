@@ -25,7 +25,8 @@ class Candidates:
         neighbours: (n,) sum of both scaled scores of the turn before and of the turn after.
         keep: (n,) keep value, standardised over the namespace.
         named: (n,) 1.0 where the query names the speaker.
-        tokens, line_tokens: (n,) cost as text, and as a line of a recall.
+        message_tokens: (n,) cost of the whole message that each was cut from.
+        line_tokens: (n,) cost as a line of a recall.
         dates, date_tokens: the date line each stands under, and its cost.
         assistant_log: whether the namespace holds assistant turns.
     """
@@ -38,7 +39,7 @@ class Candidates:
     neighbours: Floats
     keep: Floats
     named: Floats
-    tokens: Ints
+    message_tokens: Ints
     line_tokens: Ints
     dates: tuple[str, ...]
     date_tokens: Ints
@@ -81,7 +82,7 @@ def find(
         neighbours=spread[ws.around(chosen)].sum(axis=1),
         keep=(columns.keep[chosen] - keep.mean()) / max(float(keep.std()), 1e-9) if len(chosen) else keep[:0],
         named=np.array([name in named for name in speakers], np.float32),
-        tokens=columns.tokens[chosen],
+        message_tokens=columns.message_tokens[chosen],
         line_tokens=columns.line_tokens[chosen],
         dates=tuple(dates),
         date_tokens=np.array([ws.date_tokens(date) for date in dates], np.int64),

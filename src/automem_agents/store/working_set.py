@@ -41,7 +41,7 @@ class Columns(NamedTuple):
     """(slots,) arrays."""
 
     seqs: Ints
-    tokens: Ints
+    message_tokens: Ints
     line_tokens: Ints
     keep: Floats
 
@@ -64,6 +64,9 @@ class WorkingSet:
         self._seqs = GrowingArray(np.int64)
         self._tokens = GrowingArray(np.int64)
         self._line_tokens = GrowingArray(np.int64)
+        self._message = GrowingArray(np.int64)
+        self._message_tokens = GrowingArray(np.int64)
+        self._messages: dict[tuple[int, int], int] = {}
         self._keep = GrowingArray(np.float32)
         self._around = GrowingArray(np.int64, 2)
         self._sessions: dict[str, list[tuple[int, int]]] = {}
@@ -81,7 +84,8 @@ class WorkingSet:
     @property
     def nbytes(self) -> int:
         """About how many bytes this holds."""
-        columns = (self._alive, self._seqs, self._tokens, self._line_tokens, self._keep, self._around)
+        columns = (self._alive, self._seqs, self._tokens, self._line_tokens, self._message, self._message_tokens)
+        columns = (*columns, self._keep, self._around)
         return self.exact.nbytes + self._lexical.nbytes + sum(c.nbytes for c in columns) + 700 * len(self._specs)
 
     @property
@@ -109,6 +113,7 @@ class WorkingSet:
         self._alive.extend([True])
         self._seqs.extend([row.seq])
         self._tokens.extend([row.tokens])
+        self._join_message(row)
         self._line_tokens.extend([row.line_tokens])
         self._keep.extend([keep_value(row.text)])
         self._around.extend([_NONE, _NONE])
@@ -118,6 +123,15 @@ class WorkingSet:
         if row.role == "assistant":
             self._assistant.add(row.seq)
         self._join_session(slot)
+
+    def _join_message(self, row: Row[Any]) -> None:
+        """Add a segment's tokens to those of the message it was cut from."""
+        name = (row.turn_seq or -row.seq, row.position)
+        number = self._messages.setdefault(name, len(self._message_tokens))
+        if number == len(self._message_tokens):
+            self._message_tokens.extend([0])
+        self._message_tokens.view()[number] += row.tokens
+        self._message.extend([number])
 
     def _join_session(self, slot: int) -> None:
         spec = self._specs[slot]
@@ -146,6 +160,7 @@ class WorkingSet:
                 continue
             spec = self._specs[slot]
             self._alive.view()[slot] = False
+            self._message_tokens.view()[self._message.view()[slot]] -= self._tokens.view()[slot]
             self._lexical.remove(slot)
             self._assistant.discard(seq)
             self._speakers[spec.speaker] -= 1
@@ -198,7 +213,8 @@ class WorkingSet:
 
     def columns(self) -> Columns:
         """Return the numbers of every slot."""
-        return Columns(self._seqs.view(), self._tokens.view(), self._line_tokens.view(), self._keep.view())
+        whole = self._message_tokens.view()[self._message.view()]
+        return Columns(self._seqs.view(), whole, self._line_tokens.view(), self._keep.view())
 
     def dates(self, slots: Ints) -> list[str]:
         """Return the date label of each slot."""
