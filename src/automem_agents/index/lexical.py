@@ -21,9 +21,10 @@ class LexicalIndex:
     The cost of a query grows with the postings of its terms, the cost of a change with the terms of the document.
 
     Example:
-        >>> index = LexicalIndex(); index.add(["tea", "green"]); index.add(["coffee"])
+        >>> index = LexicalIndex(); [index.add(["tea", "green"]), index.add(["coffee"])]
+        [0, 1]
         >>> [round(float(s), 2) for s in index.scores(["tea"])]
-        [0.27, 0.0]
+        [0.28, 0.0]
     """
 
     def __init__(self) -> None:
