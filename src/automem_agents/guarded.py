@@ -24,6 +24,7 @@ def guarded_read(guard: Guard, store: MemoryStore, policy: Policy, request: Read
         AutoMemError: what the caller did wrong; anything, if the settings are strict.
     """
     try:
+        store.warm()
         return guard.run(lambda: read(store, policy, request), store.settings.recall_deadline)
     except CALLERS_OWN:
         raise
@@ -43,6 +44,7 @@ def guarded_observe(
         AutoMemError: what the caller did wrong; anything, if the settings are strict.
     """
     try:
+        store.warm()
         return guard.run(lambda: observe(store, policy, namespace, turn, scrubber), store.settings.observe_deadline)
     except CALLERS_OWN:
         raise

@@ -32,13 +32,19 @@ class WordLlamaEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return (len(texts), 256); a text without words gives zeros."""
+        model = self.load()
         with self._lock:  # its tokenizer keeps padding and truncation state
+            return np.asarray(model.embed(list(texts)), dtype=np.float32)
+
+    def load(self) -> WordLlamaInference:
+        """Read the weights, once; what is called under a deadline does so before it starts."""
+        with self._lock:
             if self._model is None:
-                self._model = self._load()
-            return np.asarray(self._model.embed(list(texts)), dtype=np.float32)
+                self._model = self._read()
+            return self._model
 
     @staticmethod
-    def _load() -> WordLlamaInference:
+    def _read() -> WordLlamaInference:
         import wordllama
 
         # 0.4.0 looks for its tokenizer in another folder than it ships it in; its own package as cache finds both.

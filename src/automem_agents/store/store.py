@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import Connection, select
 
-from automem_agents.embedders import CheckedEmbedder
+from automem_agents.embedders import CheckedEmbedder, WordLlamaEmbedder
 from automem_agents.errors import EmbedderMismatch, VectorIndexError
 from automem_agents.index.chroma import ChromaFolder
 from automem_agents.journal import Journal, erase, records, schema
@@ -94,6 +94,11 @@ class MemoryStore:
                     f"this store was written with the embedder {stored} and you opened it with {mine}: pass the "
                     f"old embedder, or move the store with: automem-agents reembed --store {self.journal.folder}"
                 )
+
+    def warm(self) -> None:
+        """Read the bundled weights, which a first turn under a deadline should not have to wait for."""
+        if isinstance(self.embedder.inner, WordLlamaEmbedder):
+            self.embedder.inner.load()
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return unit vectors (len(texts), dimension).

@@ -84,8 +84,8 @@ class WorkingSet:
     @property
     def nbytes(self) -> int:
         """About how many bytes this holds."""
-        columns = (self._alive, self._seqs, self._tokens, self._line_tokens, self._message, self._message_tokens)
-        columns = (*columns, self._keep, self._around)
+        columns: list[GrowingArray] = [self._alive, self._seqs, self._tokens, self._line_tokens, self._keep]
+        columns += [self._message, self._message_tokens, self._around]
         return self.exact.nbytes + self._lexical.nbytes + sum(c.nbytes for c in columns) + 700 * len(self._specs)
 
     @property
