@@ -21,7 +21,7 @@ from automem_agents.cli.options import (
     User,
     examples,
 )
-from automem_agents.cli.output import emit, say, sheet
+from automem_agents.cli.output import emit, sheet
 from automem_agents.cli.session import opened
 from automem_agents.cli.views import decisions_table, explanation_view
 from automem_agents.types import Operation
@@ -103,6 +103,4 @@ def consolidate(
     """Merge exact and near duplicates; each merge can be undone."""
     with opened(store, user, agent, app) as memory:
         made = memory.consolidate()
-    if not made:
-        say("nothing to merge")
     emit(output, made, lambda: decisions_table(made))

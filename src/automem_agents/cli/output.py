@@ -43,11 +43,6 @@ def emit(form: Format, value: object, table: Callable[[], RenderableType]) -> No
         out.print(table())
 
 
-def say(message: str) -> None:
-    """Print a message for people."""
-    err.print(Text(printable(message)))
-
-
 def heading(text: str) -> None:
     """Print a heading."""
     out.print()
@@ -130,7 +125,7 @@ class Bar:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Bar]:
-    """Show a progress bar on stderr while the block runs; without ``total`` it only shows that something goes on."""
+    """Show a progress bar on stderr, if that is a terminal; without ``total`` it shows that something goes on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         yield Bar(bar, bar.add_task(what, total=total))
