@@ -221,7 +221,10 @@ class MemoryController:
         self, namespace: Namespace, messages: Messages, turn_id: str | None, run_id: str | None, session: str | None
     ) -> Receipt:
         turn = checked_turn(messages, turn_id, run_id, session)
-        return guarded_observe(self._guard, self.store, self.policy, namespace, turn, self._scrubber)
+        receipt, dropped = guarded_observe(self._guard, self.store, self.policy, namespace, turn, self._scrubber)
+        if dropped is not None:
+            self._log.add(namespace, dropped)
+        return receipt
 
     def feedback(
         self, token: str, score: float | str, *, cited: Sequence[str] = (), key: str | None = None

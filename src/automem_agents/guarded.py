@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from automem_agents.errors import DeadlineExceeded
 from automem_agents.guard import CALLERS_OWN, Guard
 from automem_agents.journal.decisions import NewDecision
+from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.messages import Turn
 from automem_agents.operations.read import ReadRequest, fallback, read
 from automem_agents.operations.write import observe
 from automem_agents.protocols import Policy, Scrubber
 from automem_agents.store import MemoryStore
-from automem_agents.types import Namespace, Recall, Receipt
+from automem_agents.types import Action, Namespace, Operation, Recall, Receipt
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +39,25 @@ def guarded_read(guard: Guard, store: MemoryStore, policy: Policy, request: Read
 
 def guarded_observe(
     guard: Guard, store: MemoryStore, policy: Policy, namespace: Namespace, turn: Turn, scrubber: Scrubber | None
-) -> Receipt:
-    """Return the receipt of a turn: ``queued`` if memory is late, ``dropped`` if it failed.
+) -> tuple[Receipt, NewDecision | None]:
+    """Return the receipt of a turn, ``queued`` if memory is late, ``dropped`` if it failed, and what to log then.
 
     Raises:
         AutoMemError: what the caller did wrong; anything, if the settings are strict.
     """
     try:
         store.warm()
-        return guard.run(lambda: observe(store, policy, namespace, turn, scrubber), store.settings.observe_deadline)
+        receipt = guard.run(lambda: observe(store, policy, namespace, turn, scrubber), store.settings.observe_deadline)
+        return receipt, None
     except CALLERS_OWN:
         raise
     except Exception as error:
         if store.settings.strict:
             raise
-        log.warning("observe failed, the turn goes on: %s: %s", type(error).__name__, error)
-        late = isinstance(error, DeadlineExceeded)
-        return Receipt(
-            state="queued" if late else "dropped", turn_id=turn.turn_id, reason=f"{type(error).__name__}: {error}"
-        )
+        why = f"{type(error).__name__}: {error}"
+        log.warning("observe failed, the turn goes on: %s", why)
+        if isinstance(error, DeadlineExceeded):
+            return Receipt(state="queued", turn_id=turn.turn_id, reason=why), None
+        skip = explicit_decision(namespace.key, Operation.WRITE, Action.SKIP, store.clock.now())
+        dropped = replace(skip, run_id=turn.run_id, policy="fallback", reason="the turn was not stored", fallback=why)
+        return Receipt(state="dropped", turn_id=turn.turn_id, reason=why), dropped

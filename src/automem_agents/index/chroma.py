@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
 FOLDER = "index"
+_OLD = "index-old-"
 _BATCH = 1000
 
 
@@ -73,6 +74,7 @@ class ChromaFolder:
         self._client = client
         self._open: dict[int, ChromaIndex] = {}
         self._lock = threading.Lock()
+        self._remove_old()
         self.generation = "" if client is None else f"client-{uuid.uuid4().hex}"
 
     def collection(self, namespace: int) -> ChromaIndex:
@@ -103,6 +105,10 @@ class ChromaFolder:
             self.generation = self._read_generation()
         return self._client
 
+    def _remove_old(self) -> None:
+        for old in self._folder.parent.glob(f"{_OLD}*"):
+            shutil.rmtree(old)
+
     def _read_generation(self) -> str:
         file = self._folder / "generation"
         if not file.exists():
@@ -129,7 +135,9 @@ class ChromaFolder:
                     self._own.delete_collection(name)
                 return
             self._close()
-            shutil.rmtree(self._folder, ignore_errors=False) if self._folder.exists() else None
+            if self._folder.exists():  # renamed first: a kill half-way must not leave half an index that looks whole
+                self._folder.rename(self._folder.with_name(f"{_OLD}{uuid.uuid4().hex}"))
+            self._remove_old()
 
     def close(self) -> None:
         """Release the database."""

@@ -1,4 +1,4 @@
-"""READ decisions are logged in groups: within a second, on close, and before anybody asks for one."""
+"""Decisions that come with no turn (READ, fallbacks) are logged in groups: within a second, on close, before use."""
 
 from __future__ import annotations
 
