@@ -107,7 +107,7 @@ class ChromaFolder:
 
     def _remove_old(self) -> None:
         for old in self._folder.parent.glob(f"{_OLD}*"):
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)  # another process may be at it too
 
     def _read_generation(self) -> str:
         file = self._folder / "generation"
@@ -138,6 +138,9 @@ class ChromaFolder:
             if self._folder.exists():  # renamed first: a kill half-way must not leave half an index that looks whole
                 self._folder.rename(self._folder.with_name(f"{_OLD}{uuid.uuid4().hex}"))
             self._remove_old()
+            left = list(self._folder.parent.glob(f"{_OLD}*"))
+            if left:
+                raise OSError(f"can't remove {left[0]}")
 
     def close(self) -> None:
         """Release the database."""
