@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select
 from automem_agents.errors import AutoMemError, StoreClosed
 from automem_agents.index.chroma import ChromaFolder, ChromaIndex
 from automem_agents.journal import Journal, records
-from automem_agents.journal.schema import index_marks
+from automem_agents.journal.schema import index_marks, namespaces
 from automem_agents.types import State
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,8 @@ class Indexer:
 
     def _set_mark(self, connection: Connection, namespace: int, mark: int) -> None:
         connection.execute(delete(index_marks).where(index_marks.c.namespace == namespace))
+        if connection.scalar(select(namespaces.c.key).where(namespaces.c.key == namespace)) is None:
+            return  # erased while its changes were fed
         connection.execute(
             insert(index_marks).values(namespace=namespace, generation=self.chroma.generation, mark=mark)
         )
