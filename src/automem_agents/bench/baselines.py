@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from automem_agents.text.terms import terms
 NEIGHBOUR_WEIGHT = 0.25
 KEEP_WEIGHT = 0.1
 SPEAKER_WEIGHT = 0.3
+BATCH = 16
 USER_FIRST = 10.0  # more than any sum of scaled scores: every user turn stands before every assistant turn
 
 
@@ -85,8 +87,8 @@ class Scores:
 
     @cached_property
     def _dense(self) -> Floats:
-        turns = self._embedder.embed(self._conversation.rendered)
-        return _floats(self._embedder.embed(self._questions) @ turns.T)
+        turns = embedded(self._embedder, self._conversation.rendered)
+        return _floats(embedded(self._embedder, self._questions) @ turns.T)
 
     @cached_property
     def _sum(self) -> Floats:
@@ -119,6 +121,16 @@ BASELINES: dict[str, Callable[[Scores], Floats]] = {
 }
 
 
+def embedded(embedder: Embedder, texts: Sequence[str]) -> Floats:
+    """Embed texts in batches of about one length: an embedder may pad a batch to its longest text."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    out = np.empty((len(texts), embedder.dimension), np.float32)
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        out[chosen] = embedder.embed([texts[i] for i in chosen])
+    return out
+
+
 def scaled(scores: Floats) -> Floats:
     """Scale each row to 0..1.
 
@@ -137,7 +149,7 @@ def smoothed(scores: Floats, sessions: Sequence[str]) -> Floats:
         >>> smoothed(np.array([[4.0, 0.0, 8.0]], np.float32), ["a", "a", "b"]).tolist()
         [[4.0, 1.0, 8.0]]
     """
-    same = np.array([a == b for a, b in zip(sessions, sessions[1:], strict=False)], np.float32)
+    same = np.array([a == b for a, b in pairwise(sessions)], np.float32)
     out = scores.copy()
     out[:, 1:] += NEIGHBOUR_WEIGHT * scores[:, :-1] * same
     out[:, :-1] += NEIGHBOUR_WEIGHT * scores[:, 1:] * same

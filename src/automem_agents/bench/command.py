@@ -13,17 +13,27 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from automem_agents._optional import require
 from automem_agents.bench.dataset import load
-from automem_agents.bench.report import Report, print_report, write_json, write_rankings
+from automem_agents.bench.report import Report, check_writable, print_report, write_json, write_rankings
 from automem_agents.bench.rows import rows_of
 from automem_agents.bench.run import SYSTEMS, Plan, run, steps
+from automem_agents.bench.systems import WholeTurns
 from automem_agents.embedders import WordLlamaEmbedder
 from automem_agents.errors import InvalidInput, MissingExtra
 from automem_agents.settings import Settings
 from automem_agents.text.tokens import TiktokenCounter, find_vocabulary
 
-bench_app = typer.Typer(
-    name="bench", help="Measure memory on conversations whose evidence is known.", no_args_is_help=True
+WIDTH = 120
+_COMMAND = "  $ automem-agents bench conversations talks.jsonl"
+_EXAMPLES = "\n\n".join(
+    [
+        "[bold]Examples[/bold]",
+        _COMMAND,
+        f"{_COMMAND} --systems rules,automem --budgets 500 --json figures.json",
+        f"{_COMMAND} --systems automem --set segment_tokens=64",
+    ]
 )
+
+bench_app = typer.Typer(name="bench", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @bench_app.callback()
@@ -31,7 +41,7 @@ def _bench() -> None:
     """Measure memory on conversations whose evidence is known."""
 
 
-@bench_app.command("conversations", no_args_is_help=True)
+@bench_app.command("conversations", no_args_is_help=True, epilog=_EXAMPLES)
 def conversations(
     files: Annotated[list[Path], typer.Argument(help="Conversations with questions and evidence, as JSON lines.")],
     budgets: Annotated[str, typer.Option(help="Token budgets, separated by commas.")] = "250,500,1000",
@@ -55,13 +65,7 @@ def conversations(
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Tell the memory each conversation turn by turn, ask every question, and count the evidence that comes back.
-
-    \b
-    automem-agents bench conversations talks.jsonl
-    automem-agents bench conversations talks.jsonl --systems rules,automem --budgets 500 --json figures.json
-    automem-agents bench conversations talks.jsonl --systems automem --set segment_tokens=64
-    """
+    """Tell the memory each conversation turn by turn, ask every question, and count the evidence that comes back."""
     plan = Plan(
         budgets=_budgets(budgets),
         systems=_systems(systems),
@@ -69,8 +73,10 @@ def conversations(
         settings=_settings(settings or []),
         min_cosine=min_cosine,
     )
-    if rankings is not None and "automem_turns" not in plan.systems:
-        raise InvalidInput("--rankings writes the rankings of automem_turns, which is not among --systems")
+    if rankings is not None and WholeTurns.name not in plan.systems:
+        raise InvalidInput(f"--rankings writes the rankings of {WholeTurns.name}, which is not among --systems")
+    for path in (rankings, json_out):
+        check_writable(path)
     counter = _exact_counter()
     require("scipy.special", "bench")
     talks = load(files, limit)
@@ -82,7 +88,7 @@ def conversations(
     if json_out is not None:
         write_json(json_out, report)
     if json_out != Path("-"):
-        print_report(report, Console())
+        print_report(report, _wide_console())
 
 
 def _budgets(text: str) -> tuple[int, ...]:
@@ -120,6 +126,12 @@ def _exact_counter() -> TiktokenCounter:
             name="llama_index",
         )
     return TiktokenCounter(folder)
+
+
+def _wide_console() -> Console:
+    """Return standard output; where it isn't a terminal, tables need not be narrow."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, WIDTH))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -143,7 +143,7 @@ def _read(path: Path) -> Iterator[tuple[str, Conversation]]:
             raise InvalidInput(f"{where}: not a conversation: {name + ': ' if name else ''}{message}") from None
 
 
-def _first(conversations: Iterator[Conversation] | Sequence[Conversation], limit: int | None) -> list[Conversation]:
+def _first(conversations: Iterable[Conversation], limit: int | None) -> list[Conversation]:
     kept: dict[str, list[Conversation]] = {}
     for conversation in conversations:
         mine = kept.setdefault(conversation.source, [])

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +17,8 @@ from automem_agents.bench.rows import Row
 from automem_agents.bench.run import REFERENCE, Results
 from automem_agents.bench.systems import DEPTH, Kept
 from automem_agents.errors import InvalidInput
+
+STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,23 @@ class Report:
         return json.dumps({"rows": rows, "latency": self.latency, "stores": stores}, indent=1)
 
 
+def check_writable(path: Path | None) -> None:
+    """Check, before hours of work, that a file can be written there.
+
+    Raises:
+        InvalidInput: if its folder isn't there, or it is a folder itself.
+    """
+    if path is not None and path != STDOUT and (path.is_dir() or not path.parent.is_dir()):
+        raise InvalidInput(f"can't write {path}: {'it is a folder' if path.is_dir() else 'its folder is not there'}")
+
+
 def write_json(path: Path, report: Report) -> None:
     """Write a report to a file, or to standard output for ``-``.
 
     Raises:
         InvalidInput: if the file can't be written.
     """
-    if path == Path("-"):
+    if path == STDOUT:
         sys.stdout.write(report.as_json() + "\n")
     else:
         _write(path, report.as_json() + "\n")
@@ -85,27 +98,32 @@ def print_report(report: Report, console: Console) -> None:
         console.print(_stores(report.kept))
 
 
+def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for name in left:
+        table.add_column(name, no_wrap=True)
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _budgets(rows: Sequence[Row]) -> list[str]:
+    return [f"{budget} tokens" for budget in dict.fromkeys(row.budget for row in rows)]
+
+
 def _recalls(source: str, rows: Sequence[Row]) -> Table:
-    first = rows[0]
-    table = Table(
-        title=f"{source}: recall within a budget (95 % bootstrap over {first.conversations} conversations), {first.n} questions"
-    )
-    table.add_column("system")
-    for budget in dict.fromkeys(row.budget for row in rows):
-        table.add_column(f"{budget} tokens", justify="right")
-    table.add_column("mean tokens", justify="right")
-    table.add_column("MRR", justify="right")
+    size = f"{rows[0].n} questions, {rows[0].conversations} conversations"
+    title = f"{source}: recall within a budget, 95 % bootstrap interval ({size}, packing {rows[0].packing})"
+    table = _table(title, ["system"], [*_budgets(rows), "tokens shown", "MRR"])
     for system, mine in _by_system(rows).items():
-        cells = [_interval(row.recall, row.low, row.high) for row in mine]
-        table.add_row(system, *cells, "/".join(f"{row.tokens:.0f}" for row in mine), f"{mine[-1].mrr:.3f}")
+        cells = [_interval(row) for row in mine]
+        table.add_row(system, *cells, " ".join(f"{row.tokens:.0f}" for row in mine), f"{mine[-1].mrr:.3f}")
     return table
 
 
 def _differences(source: str, rows: Sequence[Row]) -> Table:
-    table = Table(title=f"{source}: difference from {REFERENCE} (paired 95 % t interval), conversations won")
-    table.add_column("system")
-    for budget in dict.fromkeys(row.budget for row in rows):
-        table.add_column(f"{budget} tokens", justify="right")
+    title = f"{source}: difference from {REFERENCE}, paired 95 % t interval, conversations won"
+    table = _table(title, ["system"], _budgets(rows))
     for system, mine in _by_system(rows).items():
         if system != REFERENCE:
             table.add_row(system, *(_difference(row) for row in mine))
@@ -113,11 +131,7 @@ def _differences(source: str, rows: Sequence[Row]) -> Table:
 
 
 def _latencies(report: Report) -> Table:
-    table = Table(title="latency in ms: p50 / p95 / p99")
-    for name in ("system", "call"):
-        table.add_column(name)
-    for name in ("calls", "wall", "CPU"):
-        table.add_column(name, justify="right")
+    table = _table("latency in ms: p50 / p95 / p99", ["system", "call"], ["calls", "wall", "CPU"])
     for system, verbs in report.latency.items():
         for verb, found in verbs.items():
             table.add_row(system, verb, str(found["n"]), _percentiles(found["wall_ms"]), _percentiles(found["cpu_ms"]))
@@ -125,15 +139,12 @@ def _latencies(report: Report) -> Table:
 
 
 def _stores(kept: Mapping[tuple[str, str], Kept]) -> Table:
-    table = Table(title="what was kept")
-    for name in ("source", "system"):
-        table.add_column(name)
-    for name in ("turns", "records", "pieces skipped", "gold turns lost", "MB on disk"):
-        table.add_column(name, justify="right")
+    columns = ["turns", "records", "pieces skipped", "gold turns lost", "gold stored", "MB on disk"]
+    table = _table("what was kept", ["source", "system"], columns)
     for (source, system), k in kept.items():
         lost = f"{sum(k.gold_lost.values())} of {k.gold_turns}"
-        skipped = str(sum(k.skipped.values()))
-        table.add_row(source, system, str(k.turns), str(k.records), skipped, lost, f"{k.disk_bytes / 1e6:.1f}")
+        sizes = [str(k.turns), str(k.records), str(sum(k.skipped.values()))]
+        table.add_row(source, system, *sizes, lost, f"{k.reachable:.1%}", f"{k.disk_bytes / 1e6:.1f}")
     return table
 
 
@@ -144,16 +155,16 @@ def _by_system(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _interval(mean: float, low: float | None, high: float | None) -> str:
-    return f"{mean:.3f}" if low is None or high is None else f"{mean:.3f} ({low:.3f}–{high:.3f})"
+def _interval(row: Row) -> str:
+    return f"{row.recall:.3f}" if row.low is None else f"{row.recall:.3f} ({row.low:.3f}–{row.high:.3f})"
 
 
 def _difference(row: Row) -> str:
-    mean, low, high = row.difference, row.difference_low_t, row.difference_high_t
-    if mean is None:
+    if row.difference is None:
         return ""
-    spread = "" if low is None or high is None else f" ({low:+.3f} to {high:+.3f})"
-    return f"{mean:+.3f}{spread} {row.wins}/{row.conversations}"
+    low, high = row.difference_low_t, row.difference_high_t
+    spread = "" if low is None else f" ({low:+.3f} to {high:+.3f})"
+    return f"{row.difference:+.3f}{spread} {row.wins}/{row.conversations}"
 
 
 def _percentiles(found: object) -> str:

@@ -33,7 +33,9 @@ class Kept:
         turns, records: told, and stored now.
         skipped: reason to number of pieces that weren't stored.
         gold_turns: turns that answer a scored question.
-        gold_lost: those of them of which no record is live: they score 0.
+        gold_lost: those of them of which no record is live, by the reason: they score 0.
+        gold_shares: of each gold turn, the share of its tokens that is stored: what recall could reach at best.
+        disk_bytes: of all files, after closing.
     """
 
     turns: int = 0
@@ -41,11 +43,25 @@ class Kept:
     skipped: Counter[str] = field(default_factory=Counter)
     gold_turns: int = 0
     gold_lost: Counter[str] = field(default_factory=Counter)
+    gold_shares: list[float] = field(default_factory=list)
     disk_bytes: int = 0
+
+    @property
+    def reachable(self) -> float:
+        """Mean share of a gold turn that is stored."""
+        return sum(self.gold_shares) / max(1, len(self.gold_shares))
 
     def as_json(self) -> dict[str, object]:
         """Return all of it as JSON has it."""
-        return {**vars(self), "skipped": dict(self.skipped), "gold_lost": dict(self.gold_lost)}
+        return {
+            "turns": self.turns,
+            "records": self.records,
+            "skipped": dict(self.skipped),
+            "gold_turns": self.gold_turns,
+            "gold_lost": dict(self.gold_lost),
+            "gold_share": round(self.reachable, 6),
+            "disk_bytes": self.disk_bytes,
+        }
 
 
 class MemorySystem(ABC):
@@ -86,13 +102,30 @@ class MemorySystem(ABC):
             skips = [decision.reason for decision in receipt.decisions if decision.action is Action.SKIP]
             self.kept.skipped.update(skips)
             why[turn.id] = skips[0] if skips else "merged into a later turn"
-        records = self.memory.records(limit=None, user_id=conversation.id)
-        live = {record.turn_id for record in records}
-        gold = {turn for question in conversation.scored for turn in question.evidence}
         self.kept.turns += len(conversation.turns)
+        self._count_kept(conversation, why)
+
+    def _count_kept(self, conversation: Conversation, why: Mapping[str, str]) -> None:
+        records = self.memory.records(limit=None, user_id=conversation.id)
+        gold = {turn for question in conversation.scored for turn in question.evidence}
+        stored = {turn: 0 for turn in sorted(gold)}
+        for record in records:
+            if record.turn_id in gold:
+                stored[record.turn_id] += self._count(record.text)
+        whole = self._whole(conversation, gold)
         self.kept.records += len(records)
         self.kept.gold_turns += len(gold)
-        self.kept.gold_lost.update(why[turn] for turn in sorted(gold - live))
+        self.kept.gold_lost.update(why[turn] for turn, tokens in stored.items() if not tokens)
+        self.kept.gold_shares += [returned_share(stored, whole, [turn]) for turn in stored]
+
+    def _count(self, text: str) -> int:
+        return self.memory.store.counter.count(text)
+
+    def _whole(self, conversation: Conversation, turns: Collection[str]) -> dict[str, int]:
+        """Return the tokens of each turn's text, cut as it is stored, whether it was kept or not."""
+        limit, counter = self.memory.store.settings.segment_tokens, self.memory.store.counter
+        texts = {turn.id: clean(turn.content) for turn in conversation.turns if turn.id in turns}
+        return {turn: sum(self._count(part) for part in segments(text, limit, counter)) for turn, text in texts.items()}
 
     @abstractmethod
     def _write(self, conversation: Conversation, session: Session, turn: Said) -> Receipt: ...
@@ -164,27 +197,19 @@ class Product(MemorySystem):
     def _recall(self, conversation: Conversation, question: Question, budget: int, whole: Mapping[str, int]) -> Shown:
         with self.recalls.timing():
             recall = self.memory.recall(question.question, max_tokens=budget, user_id=conversation.id)
-        count = self.memory.store.counter.count
-        if not recall.tokens == count(recall.text) <= budget:
+        tokens = self._count(recall.text)
+        if not recall.tokens == tokens <= budget:
             raise AutoMemError(
-                f"{question.id}: a recall of {count(recall.text)} tokens says it has {recall.tokens}, within {budget}"
+                f"{question.id}: a recall of {tokens} tokens says it has {recall.tokens}, within {budget}"
             )
         returned: Counter[str] = Counter()
         for hit in recall.hits:
-            returned[hit.record.turn_id or ""] += count(hit.record.text)
+            returned[hit.record.turn_id or ""] += self._count(hit.record.text)
         return Shown(
             recall=returned_share(returned, whole, question.evidence),
             tokens=recall.tokens,
             reciprocal_rank=reciprocal_rank(turns_of(recall.hits), question.evidence),
         )
-
-    def _whole(self, conversation: Conversation, turns: Collection[str]) -> dict[str, int]:
-        """Return the tokens of each turn's text, cut as it is stored, whether it was kept or not."""
-        limit, counter = self.memory.store.settings.segment_tokens, self.memory.store.counter
-        texts = {turn.id: clean(turn.content) for turn in conversation.turns if turn.id in turns}
-        return {
-            turn: sum(counter.count(part) for part in segments(text, limit, counter)) for turn, text in texts.items()
-        }
 
 
 def turns_of(hits: Sequence[Hit]) -> list[str]:
