@@ -69,7 +69,7 @@ def test_the_story_is_told(run: Run, store: Path) -> None:
 
 def test_the_recalls_keep_their_budgets(run: Run) -> None:
     shown = run("demo").stdout
-    costs = [(int(a), int(b)) for a, b in re.findall(r"(\d+) of (\d+) tokens, \d+ records", shown)]
+    costs = [(int(a), int(b)) for a, b in re.findall(r"(\d+) of (\d+) tokens, \d+ records?", shown)]
     assert len(costs) == 3
     assert all(0 < tokens <= budget for tokens, budget in costs)
     assert costs[0][0] > costs[1][0]  # the same question, with less to spend

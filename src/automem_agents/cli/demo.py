@@ -33,8 +33,9 @@ def demo(
 ) -> None:
     """Show storing, recall under a budget, an updated fact and why, in a store that is thrown away.
 
-    Needs no network and no key. A file is read as 'import' reads conversations; its lines may also have questions,
-    with the ids of the turns that answer them as evidence.
+    Needs no network and no key. A file is read as 'import' reads conversations;
+    its lines may also have questions, with the ids of the turns that answer them
+    as evidence.
     """
     from automem_agents.cli.demo_data import show_conversation
     from automem_agents.controller import MemoryController

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +68,16 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    Example:
+        >>> count(1, "record"), count(2, "record")
+        ('1 record', '2 records')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def cell(value: object) -> RenderableType:
     """Return a cell of a table; strings are text, never markup."""
     if isinstance(value, str):
@@ -89,7 +99,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
             justify="right" if column.startswith(">") else "left",
             no_wrap=column != name,
             overflow="fold",
-            style="dim" if name in ("id", "reason", "why") else None,
         )
     for row in rows:
         made.add_row(*(cell(value) for value in row))
@@ -127,5 +136,6 @@ class Bar:
 def progress(what: str, total: int | None = None) -> Iterator[Bar]:
     """Show a progress bar on stderr, if that is a terminal; without ``total`` it shows that something goes on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    bar = Progress(*columns, console=err, transient=True)
+    with bar if err.is_terminal else nullcontext():  # a bar that is not started counts, and prints nothing
         yield Bar(bar, bar.add_task(what, total=total))

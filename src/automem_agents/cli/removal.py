@@ -21,7 +21,7 @@ from automem_agents.cli.options import (
     Yes,
     examples,
 )
-from automem_agents.cli.output import emit, sheet
+from automem_agents.cli.output import count, emit, sheet
 from automem_agents.cli.session import opened
 from automem_agents.cli.views import decisions_table
 
@@ -74,7 +74,7 @@ def delete(
         text = memory.get(record).text
         _ask(yes, f"Remove {text[:60]!r} for good?")
         removed = memory.delete(record)
-    emit(output, {"removed": removed}, lambda: sheet({"removed": f"{removed} records"}))
+    emit(output, {"removed": removed}, lambda: sheet({"removed": count(removed, "record")}))
 
 
 @commands.command(
@@ -95,7 +95,7 @@ def erase(
         agents = " and what all agents know of them" if all_agents else ""
         _ask(yes, f"Remove everything of {whose} in app {app!r}{agents} for good?")
         removed = memory.erase(all_agents=all_agents)
-    emit(output, {"removed": removed}, lambda: sheet({"removed": f"{removed} records"}))
+    emit(output, {"removed": removed}, lambda: sheet({"removed": count(removed, "record")}))
 
 
 def _ask(yes: bool, question: str) -> None:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from automem_agents.cli.options import DEFAULT_STORE, Format, Output, Store, examples
-from automem_agents.cli.output import emit, printable, progress, sheet
+from automem_agents.cli.output import count, emit, printable, progress, sheet
 from automem_agents.cli.session import opened
 
 if TYPE_CHECKING:
@@ -28,15 +28,16 @@ def doctor(store: Store = DEFAULT_STORE, output: Output = Format.TABLE) -> None:
 
 
 def _health_view(health: Health) -> RenderableType:
-    counts = f"{health.live} live, {health.tombstones} superseded or forgotten, in {health.namespaces} namespaces"
-    index = f"{health.indexed_namespaces} namespaces in Chroma, {health.index_lag} changes behind"
+    where = count(health.namespaces, "namespace")
+    behind = count(health.index_lag, "change")
+    index = f"{count(health.indexed_namespaces, 'namespace')} in Chroma, {behind} behind"
     made = sheet(
         {
             "store": health.store,
             "schema": health.schema_version,
             "embedder": health.embedder,
             "token counter": health.tokenizer,
-            "records": counts,
+            "records": f"{health.live} live, {health.tombstones} superseded or forgotten, in {where}",
             "decisions": f"{health.decisions}, {health.feedback} feedback",
             "index": index if health.indexed_namespaces else "none needed: every namespace is searched exactly",
             "breaker": health.breaker,

@@ -56,8 +56,9 @@ def import_lines(
 ) -> None:
     """Read JSON lines; the whole file is checked before anything is stored.
 
-    A line is an exported record, which is restored as it was; or a message (role, content) or a conversation
-    (sessions of turns), which is observed, so that the policy decides what to keep.
+    A line is an exported record, which is restored as it was; or a message
+    (role, content) or a conversation (sessions of turns), which is observed, so
+    that the policy decides what to keep.
     """
     turns = _turns_in(file)
     with opened(store, user, agent, app, create=True) as memory, progress("importing", turns or None) as step:

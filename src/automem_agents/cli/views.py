@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from automem_agents.cli.output import printable, sheet, table
-from automem_agents.text.render import date_label, one_line
+from automem_agents.cli.output import count, printable, sheet, table
+from automem_agents.text.render import date_label, one_line, record_text
 from automem_agents.types import Candidate, Decision, Explanation, Hit, MemoryRecord, Operation, Recall
 
 _RUNNERS_UP = 5
@@ -23,10 +24,10 @@ def date_of(record: MemoryRecord) -> str:
 
 
 def records_table(records: Iterable[MemoryRecord], *, states: bool = False) -> Table:
-    """Show records, a line each."""
-    extra = ("state",) if states else ()
-    rows = ((r.id, *((r.state,) if states else ()), date_of(r), r.speaker, r.text, r.tokens) for r in records)
-    return table(("!id", *extra, "date", "speaker", "text", ">tokens"), rows)
+    """Show records as they are indexed, each with its id below."""
+    state = ("!state",) if states else ()
+    rows = ((r.tokens, *((r.state,) if states else ()), _named(_said(r), r.id)) for r in records)
+    return table((">tokens", *state, "record, and its id"), rows)
 
 
 def record_sheet(record: MemoryRecord) -> Table:
@@ -58,14 +59,28 @@ def record_sheet(record: MemoryRecord) -> Table:
 
 def history_table(versions: Iterable[MemoryRecord]) -> Table:
     """Show the versions of a fact and when each was believed."""
-    rows = ((r.valid_from, r.valid_to or "now", r.state, r.text, r.id) for r in versions)
-    return table(("valid from", "valid to", "state", "text", "!id"), rows)
+    ends = ((_minute(r.valid_from), _minute(r.valid_to) if r.valid_to else "now", r) for r in versions)
+    rows = ((f"{start}\nto {end}", r.state, _named(r.text, r.id)) for start, end, r in ends)
+    return table(("!valid", "!state", "text, and its id"), rows)
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def hits_table(hits: Iterable[Hit]) -> Table:
     """Show what was found, best first."""
-    rows = ((hit.score, date_of(hit.record), hit.record.speaker, hit.record.text, hit.record.id) for hit in hits)
-    return table((">score", "date", "speaker", "text", "!id"), rows)
+    rows = ((hit.score, _named(_said(hit.record), hit.record.id)) for hit in hits)
+    return table((">score", "record, and its id"), rows)
+
+
+def _said(record: MemoryRecord) -> str:
+    return record_text(record.speaker, date_of(record), record.text)
+
+
+def _named(text: str, *ids: str) -> Text:
+    """Return a text with ids on lines of their own: beside it they would leave it no room."""
+    return Text.assemble(printable(text), *(("\n" + i, "dim") for i in ids))
 
 
 def action_text(decision: Decision) -> Text:
@@ -76,15 +91,15 @@ def action_text(decision: Decision) -> Text:
 
 
 def decisions_table(decisions: Iterable[Decision]) -> Table:
-    """Show decisions, a line each."""
-    rows = ((d.now, d.operation, action_text(d), d.reason, d.id) for d in decisions)
-    return table(("time", "operation", "action", "reason", "!id"), rows)
+    """Show decisions, each with its id below."""
+    rows = ((d.now, d.operation, action_text(d), _named(d.reason, d.id)) for d in decisions)
+    return table(("!time", "!operation", "!action", "reason, and its id"), rows)
 
 
 def write_table(decisions: Iterable[Decision]) -> Table:
-    """Show what became of a text, and under which id."""
-    rows = ((action_text(d), d.reason, ", ".join(d.records), d.id) for d in decisions)
-    return table(("action", "reason", "!record", "!decision"), rows)
+    """Show what became of a text: why, the ids of the records, the id of the decision."""
+    rows = ((action_text(d), _named(d.reason, *d.records, d.id)) for d in decisions)
+    return table(("!action", "reason, and ids of record and decision"), rows)
 
 
 def explanation_view(explanation: Explanation) -> RenderableType:
@@ -124,7 +139,7 @@ def _candidate_row(explanation: Explanation, candidate: Candidate) -> Sequence[o
 
 def recall_view(recall: Recall, query: str, budget: int) -> RenderableType:
     """Show a recall as it goes into the prompt, and what it costs."""
-    cost = f"{recall.tokens} of {budget} tokens, {len(recall.hits)} records"
+    cost = f"{recall.tokens} of {budget} tokens, {count(len(recall.hits), 'record')}"
     nothing = Text("(nothing: no record is worth its tokens)", style="yellow")
     body = Text(printable(recall.text)) if recall.text else nothing
     asked = Text.assemble(("recall ", "dim"), (printable(query), "bold"))
