@@ -216,7 +216,7 @@ def test_exact_and_chroma_give_the_same_candidates(open_memory: Open, tmp_path: 
 
 @pytest.mark.any_index
 def test_chroma_serves_what_it_has_and_the_exact_scan_the_rest(open_memory: Open) -> None:
-    memory = open_memory(user_id="ada", index_threshold=3)
+    memory = open_memory(user_id="ada", index_threshold=3, embedder=HashEmbedder(2048))
     memory.add("plum garden")
     assert memory.flush()
     assert memory.health().indexed_namespaces == 0
