@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,6 +133,15 @@ def test_a_kill_leaves_the_old_state(filled: Path) -> None:
     with opened(filled, OLD) as memory:
         assert found(memory) == TEXTS[123]
     assert reembed(filled, NEW) == len(TEXTS)  # and it can be tried again
+
+
+def test_a_kill_after_the_index_went_leaves_a_store_that_feeds_it_again(filled: Path) -> None:
+    shutil.rmtree(filled / "index")  # as reembed does before it commits
+    with opened(filled, OLD, index_threshold=0) as memory:
+        assert found(memory) == TEXTS[123]
+        assert memory.flush()
+        assert found(memory) == TEXTS[123]
+        assert memory.health().recalls_by_chroma > 0
 
 
 def test_where_there_is_no_store_none_is_made(tmp_path: Path) -> None:
