@@ -68,6 +68,17 @@ def test_the_product_skips_small_talk_and_says_which_gold_it_lost(results: Resul
     assert kept.reachable == 0.75
 
 
+def test_the_log_of_reads_is_measured_apart(embedder: HashEmbedder, counter: TiktokenCounter) -> None:
+    def kept(budgets: range) -> tuple[int, int]:
+        plan = Plan(budgets=tuple(budgets), systems=("automem",))
+        found = run([Conversation.model_validate(chat())], plan, embedder, counter).kept["locomo", "automem"]
+        return found.disk_bytes, found.read_log_bytes
+
+    few, many = kept(range(100, 101)), kept(range(100, 160))
+    assert few[0] == many[0] > 10_000
+    assert few[1] < many[1]
+
+
 def test_a_gold_turn_in_segments_counts_by_its_share(results: Results) -> None:
     at = _shown(results, "automem", "log-1/q2")
     assert 0 < at[2000].recall <= 1

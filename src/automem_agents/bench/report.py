@@ -139,13 +139,19 @@ def _latencies(report: Report) -> Table:
 
 
 def _stores(kept: Mapping[tuple[str, str], Kept]) -> Table:
-    columns = ["turns", "records", "pieces skipped", "gold turns lost", "gold stored", "MB on disk"]
+    columns = ["turns", "records", "pieces skipped", "gold turns lost", "gold stored", "MB on disk", "MB READ log"]
     table = _table("what was kept", ["source", "system"], columns)
     for (source, system), k in kept.items():
         lost = f"{sum(k.gold_lost.values())} of {k.gold_turns}"
         sizes = [str(k.turns), str(k.records), str(sum(k.skipped.values()))]
-        table.add_row(source, system, *sizes, lost, f"{k.reachable:.1%}", f"{k.disk_bytes / 1e6:.1f}")
+        table.add_row(
+            source, system, *sizes, lost, f"{k.reachable:.1%}", _megabytes(k.disk_bytes), _megabytes(k.read_log_bytes)
+        )
     return table
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f}"
 
 
 def _by_system(rows: Sequence[Row]) -> dict[str, list[Row]]:

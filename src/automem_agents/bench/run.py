@@ -135,6 +135,8 @@ def _remembered(
     for conversation in conversations:
         system.read(conversation)
         on_step(len(conversation.turns))
+    system.reopen()
+    for conversation in conversations:
         for question in conversation.scored:
             shown = system.ask(conversation, question, plan.budgets)
             yield Outcome(system.name, conversation.source, conversation.id, question.id, shown)

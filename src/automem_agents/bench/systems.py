@@ -35,7 +35,8 @@ class Kept:
         gold_turns: turns that answer a scored question.
         gold_lost: those of them of which no record is live, by the reason: they score 0.
         gold_shares: of each gold turn, the share of its tokens that is stored: what recall could reach at best.
-        disk_bytes: of all files, after closing.
+        disk_bytes: of all files once everything was told.
+        read_log_bytes: what the record of its READ decisions added while questions were asked.
     """
 
     turns: int = 0
@@ -45,6 +46,7 @@ class Kept:
     gold_lost: Counter[str] = field(default_factory=Counter)
     gold_shares: list[float] = field(default_factory=list)
     disk_bytes: int = 0
+    read_log_bytes: int = 0
 
     @property
     def reachable(self) -> float:
@@ -61,6 +63,7 @@ class Kept:
             "gold_lost": dict(self.gold_lost),
             "gold_share": round(self.reachable, 6),
             "disk_bytes": self.disk_bytes,
+            "read_log_bytes": self.read_log_bytes,
         }
 
 
@@ -80,18 +83,28 @@ class MemorySystem(ABC):
     def __init__(
         self, folder: Path, settings: Mapping[str, object], embedder: Embedder, min_cosine: float | None = None
     ) -> None:
-        policy = None if min_cosine is None else RulesPolicy(min_cosine)
-        options = {"strict": True, **settings, **self.forced}
-        self.memory = MemoryController.open(folder, embedder=embedder, policy=policy, **options)  # type: ignore[arg-type]
+        self._folder = folder
+        self._options = {"strict": True, **settings, **self.forced}
+        self._embedder = embedder
+        self._policy = None if min_cosine is None else RulesPolicy(min_cosine)
         self.kept = Kept()
         self.writes = Stopwatch()
         self.recalls = Stopwatch()
+        self.memory = self._opened()
+
+    def _opened(self) -> MemoryController:
+        return MemoryController.open(self._folder, embedder=self._embedder, policy=self._policy, **self._options)  # type: ignore[arg-type]
+
+    def reopen(self) -> None:
+        """Close the store, note what it takes on disk, and open it again: recall starts from what is on disk."""
+        self.memory.close()
+        self.kept.disk_bytes = _size(self._folder)
+        self.memory = self._opened()
 
     def close(self) -> None:
-        """Close the store and note what it takes on disk."""
-        folder = self.memory.store.journal.folder
+        """Close the store and note what was logged since it was opened again."""
         self.memory.close()
-        self.kept.disk_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        self.kept.read_log_bytes = max(0, _size(self._folder) - self.kept.disk_bytes)
 
     def read(self, conversation: Conversation) -> None:
         """Take in a conversation, turn by turn."""
@@ -108,7 +121,7 @@ class MemorySystem(ABC):
     def _count_kept(self, conversation: Conversation, why: Mapping[str, str]) -> None:
         records = self.memory.records(limit=None, user_id=conversation.id)
         gold = {turn for question in conversation.scored for turn in question.evidence}
-        stored = {turn: 0 for turn in sorted(gold)}
+        stored = dict.fromkeys(sorted(gold), 0)
         for record in records:
             if record.turn_id in gold:
                 stored[record.turn_id] += self._count(record.text)
@@ -215,3 +228,7 @@ class Product(MemorySystem):
 def turns_of(hits: Sequence[Hit]) -> list[str]:
     """Return the turns that hits come from, best first, each once."""
     return list(dict.fromkeys(hit.record.turn_id for hit in hits if hit.record.turn_id))
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
