@@ -179,6 +179,15 @@ class MemoryStore:
                 if namespace != keep:
                     total -= self._entries.pop(namespace).ws.nbytes
 
+    def catch_up(self, timeout: float) -> bool:
+        """Wait until Chroma has what the namespaces in use hold; False if that took longer than ``timeout`` seconds."""
+        with self._lock:
+            used = list(self._entries)
+        for namespace in used:
+            with self.working_set(namespace):
+                pass  # lending it asks for what is not fed yet
+        return self.indexer.wait(timeout)
+
     def find(
         self, namespace: int, query: str, vector: Floats, run_id: str | None = None, only: Sequence[int] | None = None
     ) -> Candidates:
