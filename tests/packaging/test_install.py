@@ -1,0 +1,197 @@
+"""What users install: wheel and sdist, the lowest versions, and each extra alone, in clean environments."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.matrix, pytest.mark.any_index, pytest.mark.timeout(1500)]
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# The groups of packages that users choose; docs and dev are for those who work on the package.
+USERS_EXTRAS = sorted(set(PROJECT["optional-dependencies"]) - {"docs", "dev", "all"})
+
+SMOKE = """
+import sys, tempfile
+from automem_agents import MemoryController
+assert "torch" not in sys.modules and "chromadb" not in sys.modules
+with MemoryController.open(tempfile.mkdtemp(), user_id="ada", strict=True, index_threshold=0,
+                           recall_deadline=120, observe_deadline=120) as memory:
+    memory.observe([{"role": "user", "content": "I am allergic to cashews"}, {"role": "user", "content": "Hello!"}])
+    memory.add("I live in Rome", key="home")
+    memory.add("I live in Lisbon", key="home")
+    memory.recall("Am I allergic?")
+    assert memory.flush()
+    recall = memory.recall("Am I allergic?", max_tokens=60)
+    assert "cashews" in recall.text and recall.tokens <= 60, recall
+    assert "RETRIEVE" in str(memory.explain(recall.token))
+    assert memory.feedback(recall.token, 1.0, cited=["m1"]).counted
+    health = memory.health()
+    assert health.recalls_by_chroma > 0 and not health.failures, health
+    home = next(record for record in memory.records() if record.key == "home")
+    assert len(memory.history(home.id)) == 2
+    memory.undo(memory.forget(home.id).id)
+    assert memory.delete(recall.hits[0].record.id) >= 1
+    assert memory.erase() == 2 and memory.records() == []
+print("smoke ok")
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment and the folder where its programs are run."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def run(self, *command: str | Path, timeout: float = 900) -> str:
+        """Run a program of this environment, away from the checkout; return what it printed."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOMEM_AGENTS_", "PYTHON", "VIRTUAL_ENV"))}
+        program, *arguments = map(str, command)
+        done = subprocess.run(
+            [str(self.folder / "bin" / program), *arguments],
+            cwd=self.folder,
+            env=clean,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def installed(self) -> dict[str, str]:
+        """Return name and version of what is installed."""
+        lines = self.run("python", "-m", "pip", "list", "--format=freeze").splitlines()
+        return {
+            name.lower().replace("_", "-"): version for name, _, version in (line.partition("==") for line in lines)
+        }
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build sdist and wheel, the wheel from the sdist as an index would; return their folder."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture
+def sdist(built: Path) -> Path:
+    (found,) = built.glob("*.tar.gz")
+    return found
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    """Make an empty environment."""
+    venv.create(tmp_path / "env", with_pip=True)
+    return Environment(tmp_path / "env")
+
+
+def smoke(environment: Environment) -> None:
+    """Use what was installed, in a process of its own."""
+    assert "smoke ok" in environment.run("python", "-c", SMOKE)
+    assert "torch" not in environment.installed()
+
+
+def test_the_sdist_has_what_is_needed_to_test_and_to_document(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "mkdocs.yml"]
+    wanted += ["constraints.txt", "pyproject.toml", "tests/conftest.py", "docs/index.md", "docs/decisions/index.md"]
+    wanted += ["examples/quickstart.py", "integrations/README.md", "src/automem_agents/py.typed"]
+    assert [name for name in wanted if name not in names] == []
+    here = {str(p.relative_to(ROOT)) for folder in ("tests", "docs") for p in (ROOT / folder).rglob("*.*")}
+    missing = [name for name in here if "__pycache__" not in name and (ROOT / name).is_file() and name not in names]
+    assert missing == []
+
+
+def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = next(name for name in names if name.endswith("METADATA"))
+        text = archive.read(metadata).decode()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"automem_agents"}
+    assert "automem_agents/py.typed" in names
+    assert re.search(r"^License-Expression: Apache-2.0$", text, re.M)
+    assert "torch" not in text
+
+
+def test_the_wheel_installs_and_runs(wheel: Path, environment: Environment) -> None:
+    environment.run("python", "-m", "pip", "install", "-q", wheel)
+    environment.run("python", "-m", "pip", "check")
+    assert environment.run("automem-agents", "--version").strip() == wheel.name.split("-")[1]
+    assert "UPDATE" in environment.run("automem-agents", "demo")
+    smoke(environment)
+
+
+def test_the_sdist_installs_and_runs(sdist: Path, environment: Environment) -> None:
+    environment.run("python", "-m", "pip", "install", "-q", sdist)
+    smoke(environment)
+
+
+def test_the_lowest_versions_work(wheel: Path, environment: Environment) -> None:
+    environment.run("python", "-m", "pip", "install", "-q", "uv")
+    resolved = ("--resolution", "lowest-direct", "--python", environment.python)
+    # what a wheel asks for is indirect to uv, so the ranges are named beside it
+    environment.run("uv", "pip", "install", "-q", *resolved, wheel, *PROJECT["dependencies"])
+    have = environment.installed()
+    floors = dict(re.findall(r"^([A-Za-z0-9-]+)>=([^,]+)", "\n".join(PROJECT["dependencies"]), re.M))
+    assert len(floors) == len(PROJECT["dependencies"])
+    wrong = {n: have.get(n.lower()) for n, floor in floors.items() if not _same(have.get(n.lower(), ""), floor)}
+    assert wrong == {}, "these floors were not installed, so they are not tested"
+    assert "UPDATE" in environment.run("automem-agents", "demo")
+    smoke(environment)
+
+
+def _same(version: str, floor: str) -> bool:
+    """Tell whether a version is its floor, which may be written without its last zeros."""
+    return re.sub(r"(\.0)+$", "", version) == re.sub(r"(\.0)+$", "", floor)
+
+
+@pytest.mark.parametrize("extra", USERS_EXTRAS)
+def test_each_extra_alone_installs_and_runs(extra: str, wheel: Path, environment: Environment) -> None:
+    environment.run("python", "-m", "pip", "install", "-q", f"{wheel}[{extra}]")
+    environment.run("python", "-m", "pip", "check")
+    smoke(environment)
+    if extra == "bench":
+        assert "--budgets" in environment.run("automem-agents", "bench", "conversations", "--help")
+
+
+def test_without_its_extra_the_benchmark_says_what_to_install(wheel: Path, environment: Environment) -> None:
+    environment.run("python", "-m", "pip", "install", "-q", wheel)
+    program = environment.folder / "bin" / "automem-agents"
+    done = subprocess.run(
+        [program, "bench", "conversations", "x.jsonl"],
+        cwd=environment.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'automem-agents[bench]'" in done.stderr
+    assert "Traceback" not in done.stderr
