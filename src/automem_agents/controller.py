@@ -488,7 +488,7 @@ class MemoryController:
     def flush(self, timeout: float = 60.0) -> bool:
         """Log pending decisions and wait until Chroma has caught up; False if that took longer than ``timeout``."""
         self._log.flush()
-        return self.store.indexer.wait(timeout)
+        return self.store.catch_up(timeout)
 
     def close(self) -> None:
         """Log pending decisions and close the store; a second call does nothing."""
