@@ -124,7 +124,7 @@ def newest_decisions(
         statement = statement.where(decisions.c.operation == operation)
     if run_id is not None:
         statement = statement.where(decisions.c.run_id == run_id)
-    return list(connection.scalars(statement.order_by(decisions.c.seq.desc()).limit(limit)))
+    return list(connection.scalars(statement.order_by(decisions.c.now.desc(), decisions.c.seq.desc()).limit(limit)))
 
 
 def candidates_of(connection: Connection, decision_seq: int) -> list[Row[Any]]:
