@@ -1,14 +1,17 @@
-"""The first screen of the README is true."""
+"""The first screen of the README is true, and so are the defaults and the floors that other pages name."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from automem_agents import Settings
+from automem_agents.policies import RulesPolicy
 from automem_agents.text import tokens
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +74,25 @@ def test_the_pip_line_works_from_a_checkout() -> None:
     first = re.search(r"```sh\n(.*?)```", README, re.S)[1]
     assert first.split("#")[0].split() == ["pip", "install", "."]
     assert README.index(first) < README.index(SNIPPET)
+
+
+@pytest.mark.any_index
+def test_the_defaults_that_the_pages_name_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTOMEM_AGENTS_INDEX_THRESHOLD", raising=False)
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    named = re.findall(r"`(\w+)`, by\s+default\s+([\d.]*\d)", pages)
+    assert len(named) >= 7
+    real = {**Settings().model_dump(), "min_cosine": RulesPolicy().min_cosine}
+    assert {name: float(value) for name, value in named} == {name: float(real[name]) for name, _ in named}
+
+
+@pytest.mark.any_index
+def test_the_floors_of_the_architecture_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    checked = [{name.strip().removeprefix("automem_agents.") for name in layer.split(":")} for layer in layers]
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", text[text.index("| floor |") : text.index("Beside them")], re.M)
+    assert [{name.removesuffix(".py") for name in re.findall(r"`([\w.]+)`", row)} for row in rows] == checked
