@@ -8,7 +8,15 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from automem_agents.errors import BreakerOpen, Conflict, DeadlineExceeded, InvalidInput, NotFound, StoreClosed
+from automem_agents.errors import (
+    BreakerOpen,
+    Conflict,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    StoreClosed,
+    StoreError,
+)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -96,6 +104,9 @@ class _Task(Generic[T]):
     def result(self, deadline: float) -> T:
         if not self._done.wait(deadline):
             raise DeadlineExceeded(f"memory took longer than {deadline:g} s")
+        if self._error is not None and not isinstance(self._error, Exception):
+            # a panic of a native library, or an exit: it ends the work, never the agent
+            raise StoreError(f"memory failed: {type(self._error).__name__}: {self._error}") from self._error
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[return-value]
