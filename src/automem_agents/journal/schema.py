@@ -97,7 +97,9 @@ records = Table(
     Column("recalled", Integer, nullable=False, default=0),
     Column("used", Integer, nullable=False, default=0),
     Index("records_by_namespace", "namespace", "state", "seq"),
-    Index("records_by_fingerprint", "namespace", "fingerprint"),
+    # with the state, or SQLite prefers the index above and reads every live record of the namespace
+    Index("records_by_fingerprint", "namespace", "fingerprint", "state"),
+    Index("records_by_key", "namespace", "key", "state"),
     sqlite_autoincrement=True,
 )
 

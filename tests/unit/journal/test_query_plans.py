@@ -1,0 +1,32 @@
+"""What a write looks up must not cost more the more a namespace holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event
+
+from automem_agents.journal import Journal, records
+
+pytestmark = pytest.mark.any_index
+
+
+@pytest.mark.parametrize(
+    ("look_up", "index"),
+    [
+        (lambda connection: records.live_with_fingerprint(connection, 1, b"f"), "records_by_fingerprint"),
+        (lambda connection: records.live_with_key(connection, 1, "home"), "records_by_key"),
+    ],
+)
+def test_a_look_up_uses_its_own_index(tmp_path: Path, look_up: Callable[[Connection], object], index: str) -> None:
+    journal = Journal(tmp_path / "memory")
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    with journal.read() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *a: asked.append((a[2], a[3])))
+        look_up(connection)
+        ((statement, parameters),) = list(asked)
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+        assert any(index in row.detail for row in plan), plan
+    journal.close()
