@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -19,7 +18,7 @@ from automem_agents.health import Health, health_of
 from automem_agents.journal import records as rows
 from automem_agents.journal.decisions import newest_decisions
 from automem_agents.operations.buffer import DecisionBuffer
-from automem_agents.operations.checks import checked_count, checked_query, checked_text
+from automem_agents.operations.checks import checked_count, checked_path, checked_query, checked_text
 from automem_agents.operations.consolidate import consolidate
 from automem_agents.operations.edit import forget, undo
 from automem_agents.operations.explain import explain
@@ -49,6 +48,7 @@ from automem_agents.types import (
     Receipt,
     State,
     checked_id,
+    optional_id,
 )
 
 if TYPE_CHECKING:
@@ -115,11 +115,8 @@ class MemoryController:
             StoreUnavailable, SchemaTooNew, EmbedderMismatch: if the store can't be opened so.
         """
         defaults = Defaults(user_id, agent_id, app)
-        defaults.optional_namespace({})
-        if not isinstance(path, (str, PathLike)) or "\0" in str(path) or not str(path):
-            raise InvalidInput(f"path must name a folder, not {path!r}")
         store = MemoryStore(
-            Path(path),
+            checked_path("path", path),
             Settings.load(settings),
             embedder or WordLlamaEmbedder(),
             token_counter or default_counter(),
@@ -187,7 +184,7 @@ class MemoryController:
             max_tokens=settings.max_tokens if max_tokens is None else checked_count("max_tokens", max_tokens, 0),
             top_k=None if top_k is None else checked_count("top_k", top_k, 1),
             run_id=run_id,
-            only_run=None if only_run is None else checked_id("run_id", only_run),
+            only_run=optional_id("run_id", only_run),
         )
         recall, decision = guarded_read(self._guard, self.store, self.policy, request)
         self._log.add(namespace, decision)
@@ -285,7 +282,7 @@ class MemoryController:
             raise InvalidInput(f"operation must be one of {', '.join(Operation)}, not {operation!r}")
         wanted = None if operation is None else Operation(operation)
         with self.store.journal.read() as connection:
-            ids = newest_decisions(connection, namespace.key, limit, wanted, run_id)
+            ids = newest_decisions(connection, namespace.key, limit, wanted, optional_id("run_id", run_id))
             return [load_decision(connection, decision_id) for decision_id in ids]
 
     # -- records -------------------------------------------------------------------------------------------------
@@ -321,7 +318,7 @@ class MemoryController:
         namespace = self._defaults.namespace(scope)
         content = checked_text(text, self.store.settings.max_text_chars)
         said = {"role": role, "content": content, "name": speaker, "key": key, "kind": kind, "source": source}
-        more = {"date": date, "occurred_at": occurred_at, "metadata": dict(metadata or {})}
+        more = {"date": date, "occurred_at": occurred_at, "metadata": {} if metadata is None else metadata}
         turn = checked_turn({**said, **more}, turn_id, run_id, session)
         return observe(self.store, None, namespace, turn, self._scrubber)
 
@@ -345,6 +342,7 @@ class MemoryController:
             AutoMemError: if the store fails.
         """
         namespace = self._defaults.namespace(scope)
+        run_id, kind = optional_id("run_id", run_id), optional_id("kind", kind)
         only = None if where is None and kind is None else selected(self.store, namespace, where, run_id, kind)
         count = checked_count("top_k", top_k, 1)
         return search(self.store, self.policy, namespace, checked_query(query), count, only, run_id)
@@ -378,6 +376,7 @@ class MemoryController:
             tombstones: superseded and forgotten ones too.
         """
         namespace = self._defaults.namespace(scope)
+        run_id, kind = optional_id("run_id", run_id), optional_id("kind", kind)
         states = tuple(State) if tombstones else (State.LIVE,)
         most = None if limit is None else checked_count("limit", limit, 1)
         with self.store.journal.read() as connection:
@@ -457,7 +456,7 @@ class MemoryController:
 
     def export_jsonl(self, path: str | PathLike[str], **scope: Unpack[Scope]) -> int:
         """Write all records with their history as JSON lines, without vectors; return how many."""
-        return export_file(self.store, self._defaults.namespace(scope), Path(path))
+        return export_file(self.store, self._defaults.namespace(scope), checked_path("path", path))
 
     def import_jsonl(
         self, path: str | PathLike[str], *, on_turn: Callable[[], None] = lambda: None, **scope: Unpack[Scope]
@@ -478,7 +477,7 @@ class MemoryController:
         def observed(turn: Turn) -> Receipt:
             return observe(self.store, self.policy, namespace, turn, self._scrubber)
 
-        return import_file(self.store, namespace, Path(path), observed, on_turn)
+        return import_file(self.store, namespace, checked_path("path", path), observed, on_turn)
 
     def health(self) -> Health:
         """Return the state of the store, as ``automem-agents doctor`` shows it."""

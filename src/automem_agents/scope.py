@@ -7,10 +7,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, TypedDict
 
 from automem_agents.errors import InvalidInput, ScopeRequired
+from automem_agents.operations.checks import checked_path
 from automem_agents.types import Namespace
 
 
@@ -32,6 +32,9 @@ class Defaults:
     user_id: str | None = None
     agent_id: str | None = None
     app: str = "default"
+
+    def __post_init__(self) -> None:
+        Namespace("unknown" if self.user_id is None else self.user_id, self.agent_id, self.app)
 
     def namespace(self, scope: Mapping[str, object]) -> Namespace:
         """Return the namespace of a call.
@@ -62,12 +65,15 @@ def read_config(config: Mapping[str, object] | str | PathLike[str]) -> dict[str,
         InvalidInput: if it can't be read.
     """
     if isinstance(config, Mapping):
+        unusable = [name for name in config if not isinstance(name, str)]
+        if unusable:
+            raise InvalidInput(f"the names in a configuration must be strings, not {unusable[0]!r}")
         return dict(config)
-    path = Path(config)
+    path = checked_path("config", config)
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"can't read the configuration {path}: {error}") from None
     if not isinstance(value, dict):
         raise InvalidInput(f"the configuration {path} must be an object of names and values")

@@ -30,11 +30,17 @@ class Settings(BaseModel):
     pool: int = Field(128, ge=8, le=2000, description="how many candidates a READ decision ranks, packs and logs")
     index_threshold: int = Field(20_000, ge=0, description="records in a namespace from which Chroma serves it")
     working_set_bytes: int = Field(256 * 2**20, ge=2**20, description="memory for the namespaces in use")
-    recall_deadline: float = Field(2.0, gt=0, description="seconds after which a turn goes on without memory")
-    observe_deadline: float = Field(10.0, gt=0, description="seconds after which a write is left to finish by itself")
+    recall_deadline: float = Field(
+        2.0, gt=0, allow_inf_nan=False, description="seconds after which a turn goes on without memory"
+    )
+    observe_deadline: float = Field(
+        10.0, gt=0, allow_inf_nan=False, description="seconds after which a write is left to finish by itself"
+    )
     breaker_failures: int = Field(5, ge=1, description="failures in a row that pause memory")
-    breaker_seconds: float = Field(10.0, gt=0, description="how long memory is paused")
-    busy_timeout: float = Field(10.0, gt=0, description="seconds to wait for another process's write")
+    breaker_seconds: float = Field(10.0, gt=0, allow_inf_nan=False, description="how long memory is paused")
+    busy_timeout: float = Field(
+        10.0, gt=0, allow_inf_nan=False, description="seconds to wait for another process's write"
+    )
     kept_features: int = Field(20_000, ge=0, description="newest decisions whose features are kept for replay")
     strict: bool = Field(False, description="raise what would otherwise be counted and logged")
 

@@ -35,6 +35,11 @@ def checked_id(name: str, value: object) -> str:
     return text
 
 
+def optional_id(name: str, value: object) -> str | None:
+    """Return ``value`` as ``checked_id`` does, or None for None."""
+    return None if value is None else checked_id(name, value)
+
+
 @dataclass(frozen=True)
 class Namespace:
     """Whose memory it is. Matching is exact: ``agent_id=None`` is a value, not a wildcard.

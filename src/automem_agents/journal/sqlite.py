@@ -40,9 +40,9 @@ def open_engine(folder: Path, busy_timeout: float) -> Engine:
 
 
 def _prepare(folder: Path) -> None:
-    if folder.is_symlink():
-        raise StoreUnavailable(f"{folder} is a symbolic link; give the folder itself")
     try:
+        if folder.is_symlink():
+            raise StoreUnavailable(f"{folder} is a symbolic link; give the folder itself")
         folder.mkdir(parents=True, exist_ok=True)
         if not any(folder.iterdir()):
             folder.chmod(stat.S_IRWXU)

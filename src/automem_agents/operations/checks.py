@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from os import PathLike
+from pathlib import Path
+
 from automem_agents.errors import InvalidInput
 from automem_agents.text.clean import clean
 
 MAX_QUERY = 20_000
+MAX_METADATA = 65_536
 
 
 def checked_query(query: object) -> str:
@@ -46,3 +51,31 @@ def checked_text(value: object, most: int) -> str:
     if not text:
         raise InvalidInput("text must not be empty")
     return text
+
+
+def checked_metadata(metadata: object) -> object:
+    """Return metadata that is plain JSON of at most 65,536 characters.
+
+    Raises:
+        InvalidInput: if it isn't.
+    """
+    try:
+        size = len(json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"metadata must be plain JSON: {str(error)[:200]}") from None
+    if size > MAX_METADATA:
+        raise InvalidInput(f"metadata takes {size:,} bytes as JSON; at most {MAX_METADATA:,} are stored")
+    return metadata
+
+
+def checked_path(name: str, value: object) -> Path:
+    """Return a path that a file system can take.
+
+    Raises:
+        InvalidInput: if it isn't a path, is empty, or contains NUL or a lone surrogate.
+    """
+    if isinstance(value, (str, PathLike)):
+        text = str(value)
+        if text and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+            return Path(text)
+    raise InvalidInput(f"{name} must name a file or folder, not {str(value)[:100]!r}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from math import isfinite
 
 from automem_agents.errors import AutoMemError, InvalidInput
 from automem_agents.journal.decisions import decision_by_id, insert_feedback, insert_signal
@@ -29,7 +28,7 @@ def checked_score(score: object) -> float:
         if score.upper() not in LABELS:
             raise InvalidInput(f"score must be one of {', '.join(LABELS)} or a number from -1 to 1, not {score!r}")
         return LABELS[score.upper()]
-    if isinstance(score, bool) or not isinstance(score, (int, float)) or not isfinite(score) or not -1 <= score <= 1:
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or not -1 <= score <= 1:
         raise InvalidInput(f"score must be a number from -1 to 1, not {score!r}")
     return float(score)
 
@@ -44,18 +43,19 @@ def feedback_on_decision(
         InvalidInput: if the score or the citations are wrong.
     """
     value = checked_score(score)
-    if isinstance(cited, str) or not all(isinstance(ref, str) for ref in cited):
+    if isinstance(cited, (str, bytes)) or not isinstance(cited, Sequence):
         raise InvalidInput("cited must be a list of refs (m1) or record ids")
+    refs = [checked_id("cited", ref) for ref in cited]
     with store.journal.write() as connection:
         row = decision_by_id(connection, token)
         counted = insert_feedback(
             connection,
-            key=f"{token}/{checked_id('key', key)}" if key else token,
+            key=f"{token}/{checked_id('key', key)}" if key is not None else token,
             namespace=row.namespace,
             run_id=row.run_id,
             decision_seq=row.seq,
             score=value,
-            cited=cited,
+            cited=refs,
             now=store.clock.now(),
         )
     return FeedbackReceipt(counted=counted, token=token, score=value)
@@ -73,7 +73,7 @@ def feedback_on_run(
     with store.journal.write() as connection:
         counted = insert_feedback(
             connection,
-            key=f"{namespace.key}/{run_id}/{key or ''}",
+            key=f"{namespace.key}/{run_id}/{checked_id('key', key) if key is not None else ''}",
             namespace=store.journal.ensure_namespace(connection, namespace, store.clock.now()),
             run_id=run_id,
             decision_seq=None,

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from automem_agents.errors import InvalidInput
+from automem_agents.operations.checks import checked_metadata
 from automem_agents.operations.ids import new_id
 from automem_agents.types import ROLES, SOURCES, checked_id
 
@@ -55,6 +56,11 @@ class Message(BaseModel):
         if source is not None and source not in SOURCES:
             raise ValueError(f"must be one of {', '.join(SOURCES)}")
         return source
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _plain_metadata(cls, metadata: object) -> object:
+        return checked_metadata(metadata)
 
     @field_validator("key", "name", "kind")
     @classmethod

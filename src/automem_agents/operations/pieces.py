@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from automem_agents.errors import InvalidInput
 from automem_agents.operations.messages import Message
 from automem_agents.protocols import Scrubber, TokenCounter
 from automem_agents.settings import Settings
@@ -103,15 +101,3 @@ def _piece(message: Message, text: str, place: tuple[int, int], counter: TokenCo
         fingerprint=fingerprint(message.speaker, text),
         refused=refused,
     )
-
-
-def checked_metadata(metadata: object) -> None:
-    """Check that metadata is plain JSON.
-
-    Raises:
-        InvalidInput: if it isn't.
-    """
-    try:
-        json.dumps(metadata, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"metadata must be plain JSON: {error}") from None

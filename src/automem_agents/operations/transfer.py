@@ -6,20 +6,20 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from automem_agents.clock import to_micros
 from automem_agents.errors import InvalidInput
 from automem_agents.journal import records
 from automem_agents.journal.records import NewRecord
-from automem_agents.operations.ids import new_id
-from automem_agents.operations.messages import Message, Turn, checked_messages
-from automem_agents.operations.pieces import checked_metadata
+from automem_agents.operations.checks import checked_text
+from automem_agents.operations.messages import Message, Turn, checked_turn
 from automem_agents.store import MemoryStore
-from automem_agents.text.clean import clean, fingerprint
+from automem_agents.text.clean import fingerprint
 from automem_agents.text.render import date_label, record_line, record_text
 from automem_agents.types import MemoryRecord, Namespace, Receipt, State
 
@@ -42,7 +42,7 @@ class ExportedRecord(BaseModel):
     kind: str = "log"
     key: str | None = None
     source: str
-    trust: float
+    trust: float = Field(ge=0, le=1)
     occurred_at: datetime | None = None
     date_text: str | None = None
     recorded_at: datetime
@@ -154,9 +154,7 @@ def turns_of(value: dict[str, Any], where: str) -> Iterator[Turn]:
     if "sessions" in value:
         yield from _conversation(value, where)
     elif "content" in value:
-        (message,) = checked_messages([value])
-        session = value.get("session")
-        yield Turn((message,), str(value.get("turn_id") or new_id("turn")), value.get("run_id"), session)
+        yield checked_turn([value], value.get("turn_id"), value.get("run_id"), value.get("session"))
     else:
         raise InvalidInput(f"{where}: neither a record, a message (content) nor a conversation (sessions)")
 
@@ -173,7 +171,7 @@ def _conversation(value: dict[str, Any], where: str) -> Iterator[Turn]:
                     content=turn["text"] + caption,
                     date=session.get("date"),
                 )
-                yield Turn((message,), f"{run_id}/{turn['id']}", run_id, f"{run_id}/{session['id']}")
+                yield checked_turn(message, f"{run_id}/{turn['id']}", run_id, f"{run_id}/{session['id']}")
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         raise InvalidInput(f"{where}: not a conversation: {type(error).__name__}: {error}") from None
 
@@ -186,7 +184,9 @@ def import_records(store: MemoryStore, namespace: Namespace, values: Sequence[tu
     Raises:
         InvalidInput: naming the line that isn't an exported record.
     """
-    rows = [_checked(where, value) for where, value in values]
+    rows = [_checked(where, value, store.settings.max_text_chars) for where, value in values]
+    if len({row.id for row in rows}) < len(rows):
+        raise InvalidInput("two lines have the same id; an export has each record once")
     vectors = [
         vector
         for start in range(0, len(rows), _BATCH)
@@ -195,37 +195,47 @@ def import_records(store: MemoryStore, namespace: Namespace, values: Sequence[tu
     with store.journal.write() as connection:
         key = store.journal.ensure_namespace(connection, namespace, store.clock.now())
         here = {row.id: row.seq for row in records.page(connection, key, tuple(State), None, 0, None, None)}
-        fresh = [(row, vector) for row, vector in zip(rows, vectors, strict=True) if row.id not in here]
-        taken = records.existing_ids(connection, [row.id for row, _ in fresh])
-        news = [_new_record(store, key, row, vector, row.id in taken) for row, vector in fresh]
+        elsewhere = records.existing_ids(connection, [row.id for row in rows]) - set(here)
+        names = {row.id: _renamed(key, row.id) if row.id in elsewhere else row.id for row in rows}
+        fresh = [(row, vector) for row, vector in zip(rows, vectors, strict=True) if names[row.id] not in here]
+        news = [_new_record(store, key, row, vector, names[row.id]) for row, vector in fresh]
         seqs = records.insert_records(connection, news) if news else []
-        here |= {row.id: seq for (row, _), seq in zip(fresh, seqs, strict=True)}
+        here |= {names[row.id]: seq for (row, _), seq in zip(fresh, seqs, strict=True)}
         for (row, _), seq in zip(fresh, seqs, strict=True):
-            records.link(connection, seq, sorted(here[p] for p in row.parents if p in here), "update")
+            parents = [names.get(parent, parent) for parent in row.parents]
+            records.link(connection, seq, sorted(here[p] for p in parents if p in here), "update")
         records.log_changes(connection, key, seqs, "add")
     return len(seqs)
 
 
-def _checked(where: str, value: dict[str, Any]) -> ExportedRecord:
+def _checked(where: str, value: dict[str, Any], most: int) -> ExportedRecord:
     try:
         row = ExportedRecord.model_validate(value)
+        said = {"role": row.role, "name": row.speaker, "source": row.source, "key": row.key, "kind": row.kind}
+        checked_turn({**said, "date": row.date_text, "metadata": row.metadata}, row.id, row.run_id, row.session)
+        return row.model_copy(update={"text": checked_text(row.text, most)})
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidInput(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    checked_metadata(row.metadata)
-    return row.model_copy(update={"text": clean(row.text)})
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from None
 
 
 def _rendered(row: ExportedRecord) -> str:
     return record_text(row.speaker, date_label(row.occurred_at, row.date_text), row.text)
 
 
-def _new_record(store: MemoryStore, namespace: int, row: ExportedRecord, vector: Any, renamed: bool) -> NewRecord:
+def _renamed(namespace: int, record_id: str) -> str:
+    """The id of a copy of another namespace's record: the same at each import, so that none is copied twice."""
+    return f"mem_{blake2b(f'{namespace}/{record_id}'.encode(), digest_size=12).hexdigest()}"
+
+
+def _new_record(store: MemoryStore, namespace: int, row: ExportedRecord, vector: Any, record_id: str) -> NewRecord:
     def micros(moment: datetime | None) -> int | None:
         return None if moment is None else to_micros(moment)
 
     return NewRecord(
-        id=new_id("mem") if renamed else row.id,
+        id=record_id,
         namespace=namespace,
         text=row.text,
         fingerprint=fingerprint(row.speaker, row.text),
