@@ -1,0 +1,94 @@
+"""Whatever an embedder does, the store sees unit vectors or one kind of error."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from automem_agents import MemoryController
+from automem_agents.embedders import CallableEmbedder, CheckedEmbedder, WordLlamaEmbedder
+from automem_agents.errors import EmbedderError
+from automem_agents.protocols import Embedder
+from automem_agents.testing import FailingEmbedder, HashEmbedder
+
+pytestmark = pytest.mark.any_index
+
+
+def returning(value: Any) -> CheckedEmbedder:
+    return CheckedEmbedder(CallableEmbedder(lambda _: value, name="given", dimension=2))
+
+
+def test_vectors_are_normalised_and_zeros_stay() -> None:
+    vectors = returning([[3.0, 4.0], [0.0, 0.0]]).embed(["a", "b"])
+    assert vectors.dtype == np.float32
+    assert vectors.tolist() == [pytest.approx([0.6, 0.8]), [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1.0]],
+        [[1.0, 2.0, 3.0]],
+        [[1.0, 2.0], [3.0, 4.0]],
+        [1.0, 2.0],
+        [],
+        None,
+        "vectors",
+        [["a", "b"]],
+        [[1.0], [2.0, 3.0]],
+    ],
+)
+def test_wrong_shapes_are_one_error(value: Any) -> None:
+    with pytest.raises(EmbedderError, match="given"):
+        returning(value).embed(["one text"])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_none_are_refused(bad: float) -> None:
+    with pytest.raises(EmbedderError, match="NaN or infinity"):
+        returning([[1.0, bad]]).embed(["one text"])
+
+
+def test_what_an_embedder_raises_is_wrapped() -> None:
+    with pytest.raises(EmbedderError, match="RuntimeError: this embedder was told to fail"):
+        CheckedEmbedder(FailingEmbedder()).embed(["x"])
+
+
+def test_no_texts_no_call() -> None:
+    assert CheckedEmbedder(FailingEmbedder()).embed([]).shape == (0, 64)
+
+
+def test_an_embedder_needs_a_name_and_a_dimension() -> None:
+    for broken in (object(), HashEmbedder(0)):
+        with pytest.raises(EmbedderError, match="dimension"):
+            CheckedEmbedder(broken)  # type: ignore[arg-type]
+
+
+def test_any_function_serves(tmp_path: Any) -> None:
+    def lengths(texts: list[str]) -> list[list[float]]:
+        return [[1.0, float(len(text))] for text in texts]
+
+    embedder = CallableEmbedder(lengths, name="length")
+    assert isinstance(embedder, Embedder)
+    assert embedder.dimension == 2
+    with MemoryController.open(tmp_path / "m", user_id="a", embedder=embedder, strict=True) as memory:
+        memory.add("I like tea")
+        assert memory.recall("tea").hits[0].record.text == "I like tea"
+
+
+def test_the_default_embedder_knows_meaning_and_is_thread_safe() -> None:
+    embedder = CheckedEmbedder(WordLlamaEmbedder())
+    dog, puppy, tax = embedder.embed(["my dog", "a small puppy", "income tax declaration"])
+    assert dog @ puppy > dog @ tax
+    texts = [f"text number {i} about {'dogs' * (i % 7)}" for i in range(40)]
+    expected = np.stack([embedder.embed([text])[0] for text in texts])
+    with ThreadPoolExecutor(4) as pool:
+        found = np.stack(list(pool.map(lambda text: embedder.embed([text])[0], texts)))
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_text_without_words_is_embedded() -> None:
+    assert np.isfinite(CheckedEmbedder(WordLlamaEmbedder()).embed(["", " ", "\u200b", "🙂"])).all()

@@ -1,0 +1,94 @@
+"""Deadlines and the breaker, without a store around them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from automem_agents.errors import BreakerOpen, Conflict, DeadlineExceeded, InvalidInput, StoreClosed, UnknownRecord
+from automem_agents.guard import Guard
+
+pytestmark = pytest.mark.any_index
+
+
+def fail() -> None:
+    raise OSError("disk full")
+
+
+def failed(guard: Guard, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(OSError, match="disk full"):
+            guard.run(fail, 5)
+
+
+def test_the_result_comes_through() -> None:
+    assert Guard(3, 1).run(lambda: 42, 5) == 42
+
+
+def test_failures_are_raised_and_counted() -> None:
+    guard = Guard(5, 10)
+    failed(guard, 2)
+    assert guard.counts == {"OSError": 2}
+    assert not guard.paused
+
+
+def test_after_failures_in_a_row_nothing_is_tried() -> None:
+    guard = Guard(3, 10)
+    failed(guard, 3)
+    tried = []
+    with pytest.raises(BreakerOpen, match="paused after 3 failures"):
+        guard.run(lambda: tried.append(1), 5)
+    assert guard.paused
+    assert tried == []
+
+
+def test_a_success_in_between_starts_the_count_again() -> None:
+    guard = Guard(3, 10)
+    failed(guard, 2)
+    guard.run(lambda: None, 5)
+    failed(guard, 2)
+    assert not guard.paused
+
+
+def test_after_the_pause_one_attempt_decides() -> None:
+    guard = Guard(2, 0.05)
+    failed(guard, 2)
+    time.sleep(0.06)
+    failed(guard, 1)  # pauses again at once
+    assert guard.paused
+    time.sleep(0.06)
+    assert guard.run(lambda: "well again", 5) == "well again"
+    failed(guard, 1)
+    assert not guard.paused
+
+
+@pytest.mark.parametrize("error", [InvalidInput("x"), UnknownRecord("x"), Conflict("x"), StoreClosed("x")])
+def test_the_callers_own_mistakes_are_no_failures(error: Exception) -> None:
+    def mistaken() -> None:
+        raise error
+
+    guard = Guard(1, 10)
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            guard.run(mistaken, 5)
+    assert guard.counts == {}
+    assert not guard.paused
+
+
+def test_a_deadline_is_kept_and_the_work_goes_on() -> None:
+    guard = Guard(5, 10)
+    release, finished = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        release.wait(10)
+        finished.set()
+
+    start = time.monotonic()
+    with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):
+        guard.run(slow, 0.05)
+    assert time.monotonic() - start < 2
+    assert guard.counts == {"DeadlineExceeded": 1}
+    release.set()
+    assert finished.wait(5)
