@@ -10,8 +10,8 @@ from automem_agents.bench.rows import Row, rows_of
 from automem_agents.bench.run import SYSTEMS, Outcome, Plan, Results, run, steps
 from automem_agents.bench.score import Shown
 from automem_agents.bench.stats import resamples
-from automem_agents.errors import AutoMemError
-from automem_agents.testing import HashEmbedder
+from automem_agents.errors import AutoMemError, DeadlineExceeded
+from automem_agents.testing import HashEmbedder, SlowEmbedder
 from automem_agents.text.tokens import TiktokenCounter
 
 from .conftest import chat
@@ -93,6 +93,15 @@ def test_a_setting_reaches_the_product_but_whole_turns_stay_whole(
     usual = run(talks, Plan(budgets=(500,), systems=("automem",)), embedder, counter).kept
     assert small["assistant", "automem_turns"].records == 4
     assert small["assistant", "automem"].records > usual["assistant", "automem"].records
+
+
+def test_a_slow_recall_is_slow_and_not_empty(talks: list[Conversation], counter: TiktokenCounter) -> None:
+    slow = SlowEmbedder(0.05, 256)
+    found = run(talks[1:], Plan(budgets=(500,), systems=("automem",)), slow, counter)
+    assert min(found.recalls["automem"].wall) >= 0.05
+    plan = Plan(budgets=(500,), systems=("automem",), settings={"recall_deadline": 0.01})
+    with pytest.raises(DeadlineExceeded):
+        run(talks[1:], plan, slow, counter)
 
 
 def test_the_floor_of_relevance_can_be_set(

@@ -43,7 +43,9 @@ def _bench() -> None:
 
 @bench_app.command("conversations", no_args_is_help=True, epilog=_EXAMPLES)
 def conversations(
-    files: Annotated[list[Path], typer.Argument(help="Conversations with questions and evidence, as JSON lines.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Conversations with questions and evidence, as JSON lines.")
+    ],
     budgets: Annotated[str, typer.Option(help="Token budgets, separated by commas.")] = "250,500,1000",
     systems: Annotated[str, typer.Option(help="What to compare, separated by commas.")] = ",".join(SYSTEMS),
     packing: Annotated[

@@ -23,6 +23,8 @@ from automem_agents.types import Action, Hit, Receipt
 DEPTH = 200
 WHOLE_TURN = 8192  # the largest segment there is; a longer turn is several records
 MAX_CHARS = 10_000_000
+# A slow call is counted as slow, and a failed one stops the run: neither passes for an empty recall.
+PATIENT: Mapping[str, object] = {"strict": True, "recall_deadline": 60.0, "observe_deadline": 60.0}
 
 
 @dataclass
@@ -84,7 +86,7 @@ class MemorySystem(ABC):
         self, folder: Path, settings: Mapping[str, object], embedder: Embedder, min_cosine: float | None = None
     ) -> None:
         self._folder = folder
-        self._options = {"strict": True, **settings, **self.forced}
+        self._options = {**PATIENT, **settings, **self.forced}
         self._embedder = embedder
         self._policy = None if min_cosine is None else RulesPolicy(min_cosine)
         self.kept = Kept()
