@@ -198,6 +198,16 @@ def parents_of(connection: Connection, seqs: Sequence[int]) -> dict[int, tuple[s
     return {child: tuple(ids) for child, ids in found.items()}
 
 
+def relations_of(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:
+    """Return how each record that has parents came from them."""
+    found: dict[int, str] = {}
+    for start in range(0, len(seqs), CHUNK):
+        chunk = [int(seq) for seq in seqs[start : start + CHUNK]]
+        rows = connection.execute(select(lineage.c.child, lineage.c.relation).where(lineage.c.child.in_(chunk)))
+        found.update((row.child, row.relation) for row in rows)
+    return found
+
+
 def to_records(connection: Connection, namespace: Namespace, rows: Sequence[Row[Any]]) -> list[MemoryRecord]:
     """Turn rows into what users see."""
     parents = parents_of(connection, [row.seq for row in rows])

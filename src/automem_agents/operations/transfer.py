@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,6 +50,7 @@ class ExportedRecord(BaseModel):
     valid_to: datetime | None = None
     state: State = State.LIVE
     parents: tuple[str, ...] = ()
+    relation: Literal["update", "merge", "summary"] = "update"
     metadata: dict[str, Any] = {}
     recalled: int = 0
     used: int = 0
@@ -77,7 +78,9 @@ def export_file(store: MemoryStore, namespace: Namespace, path: Path) -> int:
                 with store.journal.read() as connection:
                     rows = records.page(connection, namespace.key, tuple(State), _BATCH, after, None, None)
                     page = records.to_records(connection, namespace, rows)
-                file.writelines(exported(record) + "\n" for record in page)
+                    how = records.relations_of(connection, [row.seq for row in rows])
+                relations = (how.get(row.seq, "update") for row in rows)
+                file.writelines(f"{exported(*pair)}\n" for pair in zip(page, relations, strict=True))
                 count += len(page)
                 if len(page) < _BATCH:
                     return count
@@ -114,10 +117,11 @@ def import_file(
     return ImportReport(lines=lines, stored=stored, skipped=skipped)
 
 
-def exported(record: MemoryRecord) -> str:
-    """Return a record as one line of JSON."""
-    values = {name: getattr(record, name) for name in ExportedRecord.model_fields if name != "type"}
-    return ExportedRecord.model_validate(values).model_dump_json()
+def exported(record: MemoryRecord, relation: str = "update") -> str:
+    """Return a record, and how it came from its parents, as one line of JSON."""
+    names = ExportedRecord.model_fields.keys() - {"type", "relation"}
+    values = {name: getattr(record, name) for name in names}
+    return ExportedRecord.model_validate({**values, "relation": relation}).model_dump_json()
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -203,7 +207,7 @@ def import_records(store: MemoryStore, namespace: Namespace, values: Sequence[tu
         here |= {names[row.id]: seq for (row, _), seq in zip(fresh, seqs, strict=True)}
         for (row, _), seq in zip(fresh, seqs, strict=True):
             parents = [names.get(parent, parent) for parent in row.parents]
-            records.link(connection, seq, sorted(here[p] for p in parents if p in here), "update")
+            records.link(connection, seq, sorted(here[p] for p in parents if p in here), row.relation)
         records.log_changes(connection, key, seqs, "add")
     return len(seqs)
 
