@@ -65,6 +65,7 @@ def find(
     chosen = _with_neighbours(ws, core, allowed)
     scored = _with_neighbours(ws, chosen, allowed)  # neighbours of neighbours lend their scores
     columns = ws.columns()
+    chosen = chosen[np.argsort(columns.seqs[chosen])]  # a record that came back has a later slot
     cos = cosines(columns.seqs[scored].tolist())
     lexical_norm, dense_norm = _scaled(lexical[scored]), _scaled(cos)
     spread = np.zeros(len(lexical) + 1, np.float32)  # slot -1 stands for "no neighbour" and stays 0
