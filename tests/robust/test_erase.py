@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,30 @@ def other_text(number: int) -> str:
 
 
 def fill_others(memory: MemoryController, count: int = OTHERS) -> None:
-    """Store records of three other users, in turns of 50: enough that pages of the database split."""
-    for start in range(0, count, 50):
-        turn = [{"role": "user", "content": other_text(number)} for number in range(start, start + 50)]
-        memory.observe(turn, user_id=f"other{start % 3}")
+    """Store records of three other users, and among them short turns of the user.
+
+    Their ids come in no order, so that pages of the indexes split, and splitting leaves copies behind.
+    """
+    numbers = list(range(count // 4))
+    random.Random(9).shuffle(numbers)
+    for start in range(0, count, 20):
+        turn = [{"role": "user", "content": other_text(number)} for number in range(start, start + 20)]
+        memory.observe(turn, user_id=f"other{start // 20 % 3}")
+        for number in numbers[start // 4 : start // 4 + 5]:
+            text = f"The {WORD} of room {number} is {number * 3} feet long"
+            memory.observe({"role": "user", "content": text}, turn_id=f"turn {number} {WORD}", user_id=USER)
+    for user in (USER, "other0", "other1", "other2"):
+        grow(memory, user)
+
+
+def grow(memory: MemoryController, user: str) -> None:
+    """Change the rows of a user in no order, so that they outgrow the pages they share with others' rows."""
+    ids = [record.id for record in memory.records(limit=None, user_id=user)]
+    random.Random(9).shuffle(ids)
+    for start in range(0, len(ids), 10):
+        decision = memory.forget(*ids[start : start + 10], user_id=user)
+        if start % 20:
+            memory.undo(decision.id, user_id=user)
 
 
 def fill(memory: MemoryController, **scope: str) -> list[str]:
@@ -114,7 +135,7 @@ def hits_of_others(memory: MemoryController) -> list[list[tuple[str, float]]]:
     """Return what others find, with scores."""
     return [
         [(hit.record.id, round(hit.dense, 4)) for hit in memory.search(other_text(n), top_k=5, user_id=f"other{n % 3}")]
-        for n in (0, 150, 599)
+        for n in (0, 151, 299)
     ]
 
 
@@ -161,7 +182,9 @@ def test_erase_leaves_no_byte_in_any_file(open_memory: Open, files_with: FilesWi
     assert hits_of_others(memory) == others
     assert memory.flush()  # the index is fed again from the journal
     assert hits_of_others(memory) == others
-    assert len([r for n in range(3) for r in memory.records(user_id=f"other{n}", limit=None)]) == OTHERS
+    assert (
+        len([r for n in range(3) for r in memory.records(user_id=f"other{n}", limit=None, tombstones=True)]) == OTHERS
+    )
     assert leaks(folder, files_with, [WORD.encode(), BLOB, *vectors]) == {}  # the recall above filed the user anew
 
 
@@ -199,14 +222,15 @@ def test_erase_of_one_namespace_or_of_all_agents(open_memory: Open, files_with: 
 
 
 def test_delete_leaves_no_byte_of_its_record(open_memory: Open, files_with: FilesWith) -> None:
-    memory = open_memory(user_id=USER)
+    memory = open_memory(user_id="ada")
     folder = memory.store.journal.folder
     fill_others(memory, 300)
+    memory.erase(user_id=USER)
     kept = memory.add("The heron stays at the lake")
     receipt = memory.add(f"The {WORD} number one nests in Turin", metadata={"tag": WORD}, speaker=WORD)
     memory.recall(f"Where does the {WORD} nest?")
     assert memory.flush()
-    (vector,) = set(vectors_of(memory, Namespace(USER))) - {vector_of(memory, "user: The heron stays at the lake")}
+    (vector,) = set(vectors_of(memory, Namespace("ada"))) - {vector_of(memory, "user: The heron stays at the lake")}
     needles = [WORD.encode(), vector]
     assert all(files_with(folder, needle) for needle in needles)
     others = hits_of_others(memory)
