@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from automem_agents import MemoryController
@@ -84,7 +84,8 @@ def change(memory: MemoryController, verb: str, rng: random.Random, done: list[s
             memory.delete(chosen, wait=False)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
+@example(["observe", "observe", "observe", "observe", "update", "undo"], 566)  # a restored record keeps its age
 @given(st.lists(st.sampled_from(VERBS), min_size=5, max_size=30), st.integers(0, 10_000))
 def test_working_sets_follow_every_change(verbs: list[str], seed: int) -> None:
     rng, done = random.Random(seed), []
@@ -208,7 +209,8 @@ def test_exact_and_chroma_give_the_same_candidates(open_memory: Open, tmp_path: 
         one, other = (found(memory, query) for memory in (exact, chroma))
         top = [[h.record.text for h in memory.search(query)] for memory in (exact, chroma)]
         agreed.append(len(set(top[0]) & set(top[1])) / 10)
-        assert len(set(one.seqs.tolist()) & set(other.seqs.tolist())) >= 0.97 * len(one)
+        near = one.seqs[one.dense > np.sort(one.dense)[-100]]  # ties far down may fall either way
+        assert set(near.tolist()) <= set(other.seqs.tolist())
     assert chroma.health().recalls_by_chroma >= 20
     assert exact.health().recalls_by_chroma == 0
     assert np.mean(agreed) >= 0.99
