@@ -27,7 +27,7 @@ class Settings(BaseModel):
     segment_tokens: int = Field(256, ge=16, le=8192, description="longer messages are stored in pieces of this size")
     max_text_chars: int = Field(1_000_000, ge=1, description="longer texts are refused")
     candidates: int = Field(200, ge=10, le=10_000, description="how many the dense and the lexical search each propose")
-    pool: int = Field(128, ge=8, le=2000, description="how many candidates a READ decision ranks, packs and logs")
+    pool: int = Field(64, ge=8, le=2000, description="how many of the best candidates a READ packs from and logs")
     index_threshold: int = Field(20_000, ge=0, description="records in a namespace from which Chroma serves it")
     working_set_bytes: int = Field(256 * 2**20, ge=2**20, description="memory for the namespaces in use")
     recall_deadline: float = Field(

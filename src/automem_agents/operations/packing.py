@@ -18,7 +18,10 @@ class Packer:
         seqs, line_costs, dates, date_costs: (n,) of the candidates; a line's cost includes its ref.
         budget: tokens left for lines once the fence is paid.
         top_k: at most so many records.
-        pool: how far down the ranking to look.
+        pool: how far down the ranking to look at least; beyond it, what no longer fits ends the search.
+
+    Attributes:
+        examined: how far down the ranking the last call looked.
 
     Example:
         >>> packer = Packer(np.array([1, 2]), np.array([5, 5]), ["8 May", "8 May"], np.array([3, 3]), 13, None, 10)
@@ -33,13 +36,15 @@ class Packer:
     budget: int
     top_k: int | None
     pool: int
+    examined: int = 0
     _chosen: list[tuple[int, str, int]] = field(default_factory=list)
 
     def __call__(self, order: Ints) -> Ints:
         """Return the candidates that fit, in the order given."""
         self._chosen, left = [], self.budget
         shown: list[int] = []
-        for candidate in order[: self.pool].tolist():
+        self.examined = min(self.pool, len(order))
+        for position, candidate in enumerate(order.tolist()):
             if self.top_k is not None and len(shown) >= self.top_k:
                 break
             cost = int(self.line_costs[candidate]) + self._date_cost(candidate)
@@ -47,6 +52,9 @@ class Packer:
                 left -= cost
                 shown.append(candidate)
                 self._choose(candidate)
+                self.examined = max(self.examined, position + 1)
+            elif position >= self.pool:
+                break
         return np.array(shown, np.int64)
 
     def _place(self, candidate: int) -> tuple[int, tuple[int, str, int]]:

@@ -49,7 +49,7 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     choice = policy.read(ReadProblem(READ.names, features, packer))
     recall = _show(store, request, found, choice, nonce)
     shown = {hit.record.id for hit in recall.hits}
-    logged = choice.order[: store.settings.pool]
+    logged = choice.order[: packer.examined]
     decision = NewDecision(
         id=recall.token,
         namespace=request.namespace.key,

@@ -219,9 +219,20 @@ def test_packer_counts_shared_dates_once() -> None:
     assert less(np.array([0, 1, 2])).tolist() == [0, 1]
 
 
-def test_packer_looks_only_so_far_down() -> None:
-    packer = Packer(np.arange(4), np.array([9, 9, 9, 1]), [""] * 4, np.zeros(4, np.int64), 5, None, 3)
-    assert packer(np.arange(4)).tolist() == []
+def test_packer_stops_at_what_does_not_fit_beyond_the_pool() -> None:
+    costs = np.array([9, 9, 9, 1, 9, 1])
+    packer = Packer(np.arange(6), costs, [""] * 6, np.zeros(6, np.int64), 5, None, 3)
+    assert packer(np.arange(6)).tolist() == [3]
+    assert packer.examined == 4
+
+
+def test_a_large_budget_is_not_bound_by_the_pool(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada", pool=8)
+    for i in range(40):
+        memory.add(f"tea number {i}")
+    recall = memory.recall("tea", max_tokens=4000)
+    assert len(recall.hits) == 40
+    assert len(memory.explain(recall.token).decision.candidates) == 40
 
 
 @settings(max_examples=200)
