@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FOLDER = "index"
 _OLD = "index-old-"
 _BATCH = 1000
+# Chroma shares the clients of a folder within a process, and counts them without a lock of its own.
+_SHARED = threading.Lock()
 
 
 class ChromaIndex:
@@ -99,9 +101,9 @@ class ChromaFolder:
             import chromadb
 
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            self._client = chromadb.PersistentClient(
-                path=str(self._folder), settings=chromadb.Settings(anonymized_telemetry=False)
-            )
+            settings = chromadb.Settings(anonymized_telemetry=False)
+            with _SHARED:
+                self._client = chromadb.PersistentClient(path=str(self._folder), settings=settings)
             self.generation = self._read_generation()
         return self._client
 
@@ -153,7 +155,8 @@ class ChromaFolder:
         if self._client is not None:
             client: Any = self._client
             self._client = None
-            client.close()
+            with _SHARED:
+                client.close()
 
 
 @contextmanager
