@@ -80,7 +80,7 @@ class DataVersion:
             self._connection.close()
 
 
-def scrub_file(engine: Engine, patience: float = 10.0) -> bool:
+def scrub_file(engine: Engine, patience: float = 5.0) -> bool:
     """Rewrite the database without its free space and empty the write-ahead log.
 
     Deleted cells are zeroed by ``secure_delete``, but copies made when pages were balanced are not; VACUUM drops them.

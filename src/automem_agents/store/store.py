@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from automem_agents.embedders import CheckedEmbedder, WordLlamaEmbedder
-from automem_agents.errors import EmbedderMismatch, VectorIndexError
+from automem_agents.errors import EmbedderMismatch, StoreUnavailable, VectorIndexError
 from automem_agents.index.chroma import ChromaFolder
 from automem_agents.journal import Journal, erase, records, schema
 from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
@@ -276,7 +276,11 @@ class MemoryStore:
             self.indexer.reset(list(keys))
             with self._lock:
                 self._entries.clear()  # what Chroma served must be searched exactly until it is fed again
-            self.journal.scrub_file()
+            if not self.journal.scrub_file():
+                raise StoreUnavailable(
+                    "the rows are gone, but other readers keep the write-ahead log in use, so that their bytes may still "
+                    "be in the file: erase again once those have finished"
+                )
 
     def sizes(self) -> dict[str, int]:
         """Return bytes by file of the journal, and of the index as a whole."""
