@@ -93,6 +93,27 @@ def plant(memory: MemoryController, namespace: Namespace) -> None:
             connection.execute(insert(table).values(values))
 
 
+def churn(memory: MemoryController, users: list[str]) -> None:
+    """Write messages of several users in turns and rewrite them in other lengths.
+
+    Rows move between pages so often that SQLite leaves copies in free space, which ``secure_delete`` does not reach.
+    """
+    lengths = random.Random(9)
+    words = {Namespace(user).key: WORD if user == USER else "heron" for user in users}
+    rows = [(key, word) for _ in range(300) for key, word in words.items()]
+
+    def values(key: int, word: str) -> dict[str, Any]:
+        body = {"text": f"{word} " * lengths.randrange(60)}
+        return {"namespace": key, "session": f"{word} {lengths.randrange(9)}", "body": body, "recorded_at": 1}
+
+    with memory.store.journal.write() as connection:
+        connection.execute(insert(schema.messages), [values(*row) for row in rows])
+        for _ in range(900):
+            number = lengths.randrange(len(rows))
+            here = schema.messages.c.seq == number + 1
+            connection.execute(schema.messages.update().where(here).values(values(*rows[number])))
+
+
 def _canary(connection: Any, column: Any, namespace: int) -> Any:
     for key in column.foreign_keys:
         parent = key.column.table
@@ -156,6 +177,7 @@ def test_erase_leaves_no_byte_in_any_file(open_memory: Open, files_with: FilesWi
     fill_others(memory)
     decisions = fill(memory)
     memory.search(f"the {WORD}", user_id=USER)
+    churn(memory, [USER, "other0", "other1"])
     plant(memory, ada)
     assert memory.flush()
     before = counts(memory, ada)
