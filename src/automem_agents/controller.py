@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from automem_agents._async import to_async
 from automem_agents.clock import SystemClock
@@ -15,22 +15,20 @@ from automem_agents.errors import InvalidInput
 from automem_agents.guard import Guard
 from automem_agents.guarded import guarded_observe, guarded_read
 from automem_agents.health import Health, health_of
-from automem_agents.journal import records as rows
 from automem_agents.journal.decisions import newest_decisions
-from automem_agents.operations.buffer import DecisionBuffer
-from automem_agents.operations.checks import checked_count, checked_path, checked_query, checked_text
+from automem_agents.operations.checks import checked_count, checked_path, checked_query
 from automem_agents.operations.consolidate import consolidate
-from automem_agents.operations.edit import forget, undo
 from automem_agents.operations.explain import explain
 from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run, note_failed_run
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import load_decision
 from automem_agents.operations.messages import Messages, Turn, checked_turn
-from automem_agents.operations.read import ReadRequest, search, selected
+from automem_agents.operations.read import ReadRequest
 from automem_agents.operations.transfer import ImportReport, export_file, import_file
-from automem_agents.operations.write import observe, update
+from automem_agents.operations.write import observe
 from automem_agents.policies import RulesPolicy
 from automem_agents.protocols import Clock, Embedder, Policy, Scrubber, TokenCounter
+from automem_agents.record_verbs import RecordVerbs
 from automem_agents.scope import Defaults, Scope, read_config
 from automem_agents.settings import Settings
 from automem_agents.store import MemoryStore
@@ -40,13 +38,10 @@ from automem_agents.types import (
     Decision,
     Explanation,
     FeedbackReceipt,
-    Hit,
-    MemoryRecord,
     Namespace,
     Operation,
     Recall,
     Receipt,
-    State,
     checked_id,
     optional_id,
 )
@@ -55,7 +50,7 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 
-class MemoryController:
+class MemoryController(RecordVerbs):
     """An agent's memory: what to keep, what to recall, and why.
 
     Open one with ``MemoryController.open``; it is thread-safe, and a context manager that closes the store.
@@ -74,12 +69,8 @@ class MemoryController:
     def __init__(
         self, store: MemoryStore, policy: Policy, defaults: Defaults, scrubber: Scrubber | None = None
     ) -> None:
-        self.store = store
-        self.policy = policy
-        self._defaults = defaults
-        self._scrubber = scrubber
+        super().__init__(store, policy, defaults, scrubber)
         self._guard = Guard(store.settings.breaker_failures, store.settings.breaker_seconds)
-        self._log = DecisionBuffer(store)
 
     @classmethod
     def open(
@@ -285,173 +276,6 @@ class MemoryController:
             ids = newest_decisions(connection, namespace.key, limit, wanted, optional_id("run_id", run_id))
             return [load_decision(connection, decision_id) for decision_id in ids]
 
-    # -- records -------------------------------------------------------------------------------------------------
-
-    def add(
-        self,
-        text: str,
-        *,
-        role: str = "user",
-        speaker: str | None = None,
-        key: str | None = None,
-        kind: str = "log",
-        source: str | None = None,
-        date: str | None = None,
-        occurred_at: datetime | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        run_id: str | None = None,
-        session: str | None = None,
-        turn_id: str | None = None,
-        **scope: Unpack[Scope],
-    ) -> Receipt:
-        """Store a text: your explicit act, which no policy refuses. Only what is there word for word is skipped.
-
-        Args:
-            key: the fact it states; what stated it before is superseded.
-            kind: any name, to filter by.
-            date, occurred_at: when it was said, as text or as a time.
-
-        Raises:
-            InvalidInput, ScopeRequired: if an argument is wrong.
-            AutoMemError: if the store fails.
-        """
-        namespace = self._defaults.namespace(scope)
-        content = checked_text(text, self.store.settings.max_text_chars)
-        said = {"role": role, "content": content, "name": speaker, "key": key, "kind": kind, "source": source}
-        more = {"date": date, "occurred_at": occurred_at, "metadata": {} if metadata is None else metadata}
-        turn = checked_turn({**said, **more}, turn_id, run_id, session)
-        return observe(self.store, None, namespace, turn, self._scrubber)
-
-    def search(
-        self,
-        query: str,
-        *,
-        top_k: int = 10,
-        run_id: str | None = None,
-        kind: str | None = None,
-        where: Mapping[str, Any] | None = None,
-        **scope: Unpack[Scope],
-    ) -> list[Hit]:
-        """Return the best records for a query; unlike ``recall``, no decision is taken and nothing is packed.
-
-        Args:
-            where: conditions on metadata, e.g. ``{"topic": "food", "rating": {"gte": 3}}``.
-
-        Raises:
-            InvalidInput, ScopeRequired: if an argument is wrong.
-            AutoMemError: if the store fails.
-        """
-        namespace = self._defaults.namespace(scope)
-        run_id, kind = optional_id("run_id", run_id), optional_id("kind", kind)
-        only = None if where is None and kind is None else selected(self.store, namespace, where, run_id, kind)
-        count = checked_count("top_k", top_k, 1)
-        return search(self.store, self.policy, namespace, checked_query(query), count, only, run_id)
-
-    def get(self, record_id: str, **scope: Unpack[Scope]) -> MemoryRecord:
-        """Return one record, live or not.
-
-        Raises:
-            UnknownRecord: if it isn't in this namespace.
-        """
-        namespace = self._defaults.namespace(scope)
-        with self.store.journal.read() as connection:
-            row = rows.row_by_id(connection, namespace.key, checked_id("record_id", record_id))
-            return rows.to_records(connection, namespace, [row])[0]
-
-    def records(
-        self,
-        *,
-        limit: int | None = 100,
-        after: str | None = None,
-        run_id: str | None = None,
-        kind: str | None = None,
-        tombstones: bool = False,
-        **scope: Unpack[Scope],
-    ) -> list[MemoryRecord]:
-        """Return records in the order they were stored.
-
-        Args:
-            limit: at most so many; None for all.
-            after: the id of the last record of the page before.
-            tombstones: superseded and forgotten ones too.
-        """
-        namespace = self._defaults.namespace(scope)
-        run_id, kind = optional_id("run_id", run_id), optional_id("kind", kind)
-        states = tuple(State) if tombstones else (State.LIVE,)
-        most = None if limit is None else checked_count("limit", limit, 1)
-        with self.store.journal.read() as connection:
-            start = 0 if after is None else rows.row_by_id(connection, namespace.key, checked_id("after", after)).seq
-            found = rows.page(connection, namespace.key, states, most, start, run_id, kind)
-            return rows.to_records(connection, namespace, found)
-
-    def update(self, record_id: str, text: str, **scope: Unpack[Scope]) -> Receipt:
-        """Replace a live record by a new version; the old one stays in its ``history``.
-
-        Raises:
-            UnknownRecord, Conflict, InvalidInput: if there is no such live record or the text is unusable.
-        """
-        namespace = self._defaults.namespace(scope)
-        content = checked_text(text, self.store.settings.max_text_chars)
-        return update(self.store, namespace, checked_id("record_id", record_id), content, self._scrubber)
-
-    def history(self, record_id: str, **scope: Unpack[Scope]) -> list[MemoryRecord]:
-        """Return all versions of what a record states, oldest first, each with the time it was valid."""
-        namespace = self._defaults.namespace(scope)
-        with self.store.journal.read() as connection:
-            row = rows.row_by_id(connection, namespace.key, checked_id("record_id", record_id))
-            family = rows.rows_by_seq(connection, namespace.key, rows.relatives(connection, row.seq))
-            return rows.to_records(connection, namespace, [family[seq] for seq in sorted(family)])
-
-    def forget(self, *record_ids: str, **scope: Unpack[Scope]) -> Decision:
-        """Take live records out of recall; ``undo(decision.id)`` brings them back.
-
-        Raises:
-            UnknownRecord, Conflict: if one isn't there or isn't live.
-        """
-        if not record_ids:
-            raise InvalidInput("forget needs the id of a record")
-        namespace = self._defaults.namespace(scope)
-        ids = list(dict.fromkeys(checked_id("record_id", record_id) for record_id in record_ids))
-        return forget(self.store, namespace, ids)
-
-    def undo(self, decision_id: str, **scope: Unpack[Scope]) -> Decision:
-        """Take a decision back: what it added is forgotten, what it replaced or forgot is live again.
-
-        Raises:
-            UnknownDecision, Conflict, Erased, InvalidInput: if that can't be done; each says why.
-        """
-        self._log.flush()
-        return undo(self.store, checked_id("decision_id", decision_id), self._defaults.optional_namespace(scope))
-
-    def delete(self, record_id: str, *, wait: bool = True, **scope: Unpack[Scope]) -> int:
-        """Physically remove a record with what says the same or was made from it; return how many went.
-
-        Args:
-            wait: return only when no byte of it is left in any file.
-
-        Raises:
-            UnknownRecord: if it isn't in this namespace.
-        """
-        self._log.flush()
-        namespace = self._defaults.namespace(scope)
-        with self.store.journal.read() as connection:
-            seq = rows.row_by_id(connection, namespace.key, checked_id("record_id", record_id)).seq
-        return len(self.store.delete(namespace.key, [seq], wait))
-
-    def erase(self, *, all_agents: bool = False, wait: bool = True, **scope: Unpack[Scope]) -> int:
-        """Physically remove everything a namespace has; return how many records went.
-
-        Args:
-            all_agents: also the memories that agents have of this user, in this app.
-            wait: return only when no byte of it is left in any file.
-
-        Raises:
-            ScopeRequired: if no user_id is known: nothing erases everybody.
-        """
-        self._log.flush()
-        namespace = self._defaults.namespace(scope)
-        return self.store.erase(self.store.namespaces_of(namespace) if all_agents else [namespace], wait)
-
     # -- in, out, state ------------------------------------------------------------------------------------------
 
     def export_jsonl(self, path: str | PathLike[str], **scope: Unpack[Scope]) -> int:
@@ -500,6 +324,14 @@ class MemoryController:
     def __enter__(self) -> Self:
         return self
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -510,15 +342,5 @@ class MemoryController:
     afeedback = to_async(feedback)
     aconsolidate = to_async(consolidate)
     aexplain = to_async(explain)
-    aadd = to_async(add)
-    asearch = to_async(search)
-    aget = to_async(get)
-    arecords = to_async(records)
-    aupdate = to_async(update)
-    ahistory = to_async(history)
-    aforget = to_async(forget)
-    aundo = to_async(undo)
-    adelete = to_async(delete)
-    aerase = to_async(erase)
     aflush = to_async(flush)
     aclose = to_async(close)

@@ -19,6 +19,7 @@
     ├── VectorIndexError               Chroma failed
     ├── DeadlineExceeded               an operation took longer than its deadline (only with strict=True)
     ├── BreakerOpen                    memory is paused after repeated failures (only with strict=True)
+    ├── PolicyError                    a policy chose what isn't legal
     └── MissingExtra (ImportError)     an optional part isn't installed
 """
 
@@ -91,6 +92,10 @@ class DeadlineExceeded(AutoMemError):
 
 class BreakerOpen(AutoMemError):
     """Memory is paused after repeated failures; it tries again by itself."""
+
+
+class PolicyError(AutoMemError):
+    """A policy chose what isn't legal."""
 
 
 class MissingExtra(AutoMemError, ImportError):

@@ -113,6 +113,7 @@ class MemoryRecord:
         tokens: cost of ``speaker (date): text`` in tokens.
         role, speaker: who said it; ``speaker`` is the role where no name was given.
         session, run_id, turn_id: where it was said.
+        position, segment: its message in the turn, and its place in that message, from 0.
         key: at most one live record of a namespace has a given key.
         source, trust: where it came from, and how far to trust it, 0 to 1.
         occurred_at, date_text: when it happened, if known; ``date_text`` as the source gave it.
@@ -130,6 +131,7 @@ class MemoryRecord:
     run_id: str | None
     session: str | None
     turn_id: str | None
+    position: int
     segment: int
     kind: str
     key: str | None

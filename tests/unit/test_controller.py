@@ -359,3 +359,15 @@ def test_settings_are_checked_when_a_memory_is_opened(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="unknown setting 'colour'"):
         MemoryController.open(tmp_path / "m", embedder=HashEmbedder(), colour="red")
     assert not (tmp_path / "m").exists()
+
+
+def test_async_context_closes_the_store(tmp_path: Path) -> None:
+    async def run() -> MemoryController:
+        async with MemoryController.open(tmp_path / "memory", user_id="ada", embedder=HashEmbedder()) as memory:
+            await memory.aadd("I like tea")
+            assert (await memory.arecall("tea")).records[0].text == "I like tea"
+        return memory
+
+    memory = asyncio.run(run())
+    with pytest.raises(StoreClosed):
+        memory.records()

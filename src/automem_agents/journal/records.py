@@ -226,6 +226,7 @@ def to_record(namespace: Namespace, row: Row[Any], parents: tuple[str, ...]) -> 
         run_id=row.run_id,
         session=row.session,
         turn_id=row.turn_id,
+        position=row.position,
         segment=row.segment,
         kind=row.kind,
         key=row.key,

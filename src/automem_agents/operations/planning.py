@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row
 
+from automem_agents.errors import PolicyError
 from automem_agents.features import WRITE, write_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision
@@ -113,7 +114,7 @@ class Planner:
             return WriteChoice(legal[-1], "asked for")
         choice = self.policy.write(WriteProblem(WRITE.names, features, legal))
         if choice.action not in legal:
-            raise ValueError(f"the policy {self.policy.name} chose {choice.action}, which is not legal")
+            raise PolicyError(f"the policy {self.policy.name} chose {choice.action}, which is not legal")
         return choice
 
     def _is_duplicate(self, piece: Piece) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Connection
 
 from automem_agents.clock import to_micros
 from automem_agents.errors import InvalidInput
 from automem_agents.journal import records
 from automem_agents.journal.records import NewRecord
+from automem_agents.journal.turns import IMPORTED, NewTurn, turn_seq
 from automem_agents.operations.checks import checked_text
 from automem_agents.operations.messages import Message, Turn, checked_turn
 from automem_agents.store import MemoryStore
@@ -38,6 +40,8 @@ class ExportedRecord(BaseModel):
     speaker: str
     run_id: str | None = None
     session: str | None = None
+    turn_id: str | None = None
+    position: int = 0
     segment: int = 0
     kind: str = "log"
     key: str | None = None
@@ -202,7 +206,8 @@ def import_records(store: MemoryStore, namespace: Namespace, values: Sequence[tu
         elsewhere = records.existing_ids(connection, [row.id for row in rows]) - set(here)
         names = {row.id: _renamed(key, row.id) if row.id in elsewhere else row.id for row in rows}
         fresh = [(row, vector) for row, vector in zip(rows, vectors, strict=True) if names[row.id] not in here]
-        news = [_new_record(store, key, row, vector, names[row.id]) for row, vector in fresh]
+        turn_seqs = _turns(store, connection, key, [row for row, _ in fresh])
+        news = [_new_record(store, key, row, vector, names[row.id], turn_seqs) for row, vector in fresh]
         seqs = records.insert_records(connection, news) if news else []
         here |= {names[row.id]: seq for (row, _), seq in zip(fresh, seqs, strict=True)}
         for (row, _), seq in zip(fresh, seqs, strict=True):
@@ -210,6 +215,19 @@ def import_records(store: MemoryStore, namespace: Namespace, values: Sequence[tu
             records.link(connection, seq, sorted(here[p] for p in parents if p in here), row.relation)
         records.log_changes(connection, key, seqs, "add")
     return len(seqs)
+
+
+def _turns(
+    store: MemoryStore, connection: Connection, namespace: int, rows: Sequence[ExportedRecord]
+) -> dict[str | None, int]:
+    """Return the seqs of the turns that records were said in, filing those that are new."""
+    found: dict[str | None, int] = {}
+    now = store.clock.now()
+    for row in rows:
+        if row.turn_id is not None and row.turn_id not in found:
+            said = NewTurn(row.turn_id, namespace, row.run_id, row.session, IMPORTED, now)
+            found[row.turn_id] = turn_seq(connection, said)
+    return found
 
 
 def _checked(where: str, value: dict[str, Any], most: int) -> ExportedRecord:
@@ -234,7 +252,14 @@ def _renamed(namespace: int, record_id: str) -> str:
     return f"mem_{blake2b(f'{namespace}/{record_id}'.encode(), digest_size=12).hexdigest()}"
 
 
-def _new_record(store: MemoryStore, namespace: int, row: ExportedRecord, vector: Any, record_id: str) -> NewRecord:
+def _new_record(
+    store: MemoryStore,
+    namespace: int,
+    row: ExportedRecord,
+    vector: Any,
+    record_id: str,
+    turn_seqs: Mapping[str | None, int],
+) -> NewRecord:
     def micros(moment: datetime | None) -> int | None:
         return None if moment is None else to_micros(moment)
 
@@ -250,8 +275,8 @@ def _new_record(store: MemoryStore, namespace: int, row: ExportedRecord, vector:
         speaker=row.speaker,
         run_id=row.run_id,
         session=row.session,
-        turn_seq=None,
-        position=0,
+        turn_seq=turn_seqs.get(row.turn_id),
+        position=row.position,
         segment=row.segment,
         kind=row.kind,
         key=row.key,

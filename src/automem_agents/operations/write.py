@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from hashlib import blake2b
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from automem_agents.clock import to_micros
 from automem_agents.errors import Conflict
 from automem_agents.journal import records
 from automem_agents.journal.decisions import decisions_of_turn, insert_decisions
 from automem_agents.journal.records import NewRecord, label_of
-from automem_agents.journal.schema import turns
+from automem_agents.journal.turns import IMPORTED, NewTurn, find_turn, insert_turn
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import as_decision, explicit_decision, load_decision
 from automem_agents.operations.messages import Turn
@@ -107,12 +107,10 @@ def _digest(turn: Turn) -> bytes:
 
 def _earlier(connection: Connection, namespace: Namespace, turn: Turn, digest: bytes) -> Receipt | None:
     """Return the receipt of the same turn if it was committed before."""
-    found = connection.execute(
-        select(turns.c.seq, turns.c.hash).where(turns.c.namespace == namespace.key, turns.c.id == turn.turn_id)
-    ).first()
+    found = find_turn(connection, namespace.key, turn.turn_id)
     if found is None:
         return None
-    if found.hash != digest:
+    if found.hash not in (digest, IMPORTED):
         raise Conflict(f"turn_id {turn.turn_id!r} was already used for other messages; give each turn its own")
     decided = tuple(load_decision(connection, i) for i in decisions_of_turn(connection, found.seq))
     return Receipt(state="committed", turn_id=turn.turn_id, decisions=decided)
@@ -122,8 +120,7 @@ def _commit(
     store: MemoryStore, connection: Connection, namespace: int, turn: Turn, digest: bytes, plans: Sequence[Plan]
 ) -> Receipt:
     now = store.clock.now()
-    row = {"id": turn.turn_id, "namespace": namespace, "run_id": turn.run_id, "session": turn.session}
-    turn_seq = connection.scalar(insert(turns).returning(turns.c.seq), {**row, "hash": digest, "recorded_at": now})
+    turn_seq = insert_turn(connection, NewTurn(turn.turn_id, namespace, turn.run_id, turn.session, digest, now))
     logged = [replace(plan.decision, turn_seq=turn_seq) for plan in plans]
     decision_seqs = insert_decisions(connection, logged) if logged else []
     stored = [(plan, seq) for plan, seq in zip(plans, decision_seqs, strict=True) if plan.stores]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ class WorkingSet:
         self._around = GrowingArray(np.int64, 2)
         self._sessions: dict[str, list[tuple[int, int]]] = {}
         self._speakers: dict[str, int] = {}
-        self._lines: dict[bytes, int] = {}
+        self._lines: Counter[bytes] = Counter()
         self._date_tokens: dict[str, int] = {"": counter.count(date_line("undated"))}
         self._assistant: set[int] = set()
 
@@ -108,7 +109,7 @@ class WorkingSet:
         slot = self._lexical.add(terms(f"{record_text(row.speaker, date, row.text)} {row.key or ''}"))
         line = _line_hash(row.speaker, row.text)
         self._specs.append(Spec(row.seq, row.speaker, date, row.run_id, row.session or row.run_id, line))
-        self._lines[line] = row.seq
+        self._lines[line] += 1
         self._slot[row.seq] = slot
         self._alive.extend([True])
         self._seqs.extend([row.seq])
@@ -164,7 +165,9 @@ class WorkingSet:
             self._lexical.remove(slot)
             self._assistant.discard(seq)
             self._speakers[spec.speaker] -= 1
-            self._lines.pop(spec.line, None)
+            self._lines[spec.line] -= 1
+            if not self._lines[spec.line]:
+                del self._lines[spec.line]
             if spec.session is not None:
                 self._sessions[spec.session].remove((seq, slot))
                 before, after = (int(n) for n in self._around.view()[slot])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from automem_agents import Action, MemoryController, Message, Operation, State
-from automem_agents.errors import Conflict, InvalidInput
+from automem_agents.errors import Conflict, InvalidInput, PolicyError
 from automem_agents.testing import FakeClock, HashEmbedder
 
 Open = Callable[..., MemoryController]
@@ -320,6 +320,14 @@ def test_policies_may_not_do_what_is_not_legal(open_memory: Open) -> None:
             return WriteChoice(Action.MERGE, "always")
 
     memory = open_memory(user_id="ada", policy=Merger(), embedder=HashEmbedder())
-    with pytest.raises(ValueError, match="not legal"):
+    with pytest.raises(PolicyError, match="not legal"):
         memory.observe(user("I live in Porto"))
     assert texts(memory) == []
+
+
+def test_a_copied_line_is_known_as_long_as_one_record_has_it(memory: MemoryController) -> None:
+    first = memory.add("I went running today", date="1 May").record_ids[0]
+    memory.add("I went running today", date="2 May")
+    memory.forget(first)
+    receipt = memory.observe({"role": "user", "content": "[m1] user: I went running today"})
+    assert receipt.record_ids == ()
