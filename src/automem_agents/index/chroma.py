@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automem_agents.errors import VectorIndexError
+from automem_agents.index.slack import zero_slack
 from automem_agents.protocols import Floats, Ints
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class ChromaFolder:
             import chromadb
 
             self._folder.mkdir(mode=0o700, exist_ok=True)
+            zero_slack(self._folder)  # a kill may have come between Chroma's writing and ours
             settings = chromadb.Settings(anonymized_telemetry=False)
             with _SHARED:
                 self._client = chromadb.PersistentClient(path=str(self._folder), settings=settings)
@@ -126,6 +128,12 @@ class ChromaFolder:
     def exists(self) -> bool:
         """Tell whether there is anything that ``reset`` would remove."""
         return self._own is not None or self._folder.exists()
+
+    def tidy(self) -> None:
+        """Zero what a new collection's files hold of this process's memory."""
+        with self._lock, wrapped():
+            if self._own is None:
+                zero_slack(self._folder)
 
     def reset(self, namespaces: Sequence[int]) -> None:
         """Remove the database with all its bytes; of a client of the user's, only these namespaces' collections."""
@@ -157,6 +165,7 @@ class ChromaFolder:
             self._client = None
             with _SHARED:
                 client.close()
+            zero_slack(self._folder)
 
 
 @contextmanager

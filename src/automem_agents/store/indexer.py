@@ -115,6 +115,8 @@ class Indexer:
             if live:
                 vectors = np.stack([np.frombuffer(rows[seq].vector, "<f4") for seq in live])
                 collection.upsert(live, vectors)
+                if not mark:
+                    self.chroma.tidy()
             if gone:
                 collection.remove(gone)
             if newest > mark:
