@@ -37,7 +37,10 @@ class Defaults:
         Namespace("unknown" if self.user_id is None else self.user_id, self.agent_id, self.app)
 
     def namespace(self, scope: Mapping[str, object]) -> Namespace:
-        """Return the namespace of a call.
+        """Return the namespace of a call; what it leaves out comes from the defaults.
+
+        A None that is passed is meant: ``agent_id=None`` is the user's own memory, and ``user_id=None`` (a variable
+        that was never set) must not fall back to the default user's.
 
         Raises:
             InvalidInput: on an unknown keyword or an unusable id.
@@ -46,12 +49,11 @@ class Defaults:
         unknown = [name for name in scope if name not in _NAMES]
         if unknown:
             raise InvalidInput(f"unknown keyword {unknown[0]!r}; the namespace is given by {', '.join(_NAMES)}")
-        given = {name: value for name, value in scope.items() if value is not None}
-        user_id = given.get("user_id", self.user_id)
+        user_id = scope.get("user_id", self.user_id)
         if user_id is None:
             raise ScopeRequired("no user_id: pass user_id=..., or give the controller a default when you open it")
         # Namespace checks the types, whatever the caller passed
-        return Namespace(user_id, given.get("agent_id", self.agent_id), given.get("app", self.app))  # type: ignore[arg-type]
+        return Namespace(user_id, scope.get("agent_id", self.agent_id), scope.get("app", self.app))  # type: ignore[arg-type]
 
     def optional_namespace(self, scope: Mapping[str, object]) -> Namespace | None:
         """Return the namespace of a call that a token can stand in for, if it names one."""
