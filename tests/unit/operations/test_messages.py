@@ -80,7 +80,8 @@ def test_what_repeats_and_what_does_not() -> None:
 def test_the_scope_of_a_call_goes_before_the_defaults() -> None:
     defaults = Defaults("ada", "planner", "shop")
     assert defaults.namespace({}) == Namespace("ada", "planner", "shop")
-    assert defaults.namespace({"user_id": "bob", "agent_id": None}) == Namespace("bob", "planner", "shop")
+    assert defaults.namespace({"user_id": "bob", "agent_id": None}) == Namespace("bob", None, "shop")
+    assert defaults.namespace({"user_id": "bob"}) == Namespace("bob", "planner", "shop")
     with pytest.raises(InvalidInput, match="unknown keyword 'user'"):
         defaults.namespace({"user": "bob"})
     with pytest.raises(ScopeRequired):
