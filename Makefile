@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 DATA ?=
 
-.PHONY: demo test check docs bench matrix soak clean
+.PHONY: demo test check docs bench matrix clean
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -20,8 +20,8 @@ demo: .venv/core
 	$(BIN)/automem-agents demo
 
 test: check
-	$(BIN)/pytest -n $(WORKERS) -m 'not soak and not matrix'
-	AUTOMEM_AGENTS_INDEX_THRESHOLD=0 $(BIN)/pytest -n $(WORKERS) -m 'not soak and not matrix and not any_index'
+	$(BIN)/pytest -n $(WORKERS) -m 'not matrix'
+	AUTOMEM_AGENTS_INDEX_THRESHOLD=0 $(BIN)/pytest -n $(WORKERS) -m 'not matrix and not any_index'
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -39,9 +39,6 @@ bench: .venv/dev
 
 matrix: .venv/dev
 	$(BIN)/pytest -m matrix
-
-soak: .venv/dev
-	$(BIN)/pytest -m soak
 
 clean:
 	rm -rf .venv dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -75,7 +75,8 @@ def test_the_log_of_reads_is_measured_apart(embedder: HashEmbedder, counter: Tik
         return found.disk_bytes, found.read_log_bytes
 
     few, many = kept(range(100, 101)), kept(range(100, 160))
-    assert few[0] == many[0] > 10_000
+    assert many[0] == pytest.approx(few[0], rel=0.1)  # Chroma's own files differ by a page or two
+    assert few[0] > 10_000
     assert few[1] < many[1]
 
 
