@@ -14,6 +14,7 @@ from automem_agents.types import Namespace
 log = logging.getLogger(__name__)
 _DELAY = 1.0
 _TIDY_EVERY = 256
+_MOST = 10_000  # held while the journal fails
 
 
 class DecisionBuffer:
@@ -50,7 +51,7 @@ class DecisionBuffer:
         """Write what is pending.
 
         Raises:
-            StoreError: if the journal fails; nothing is lost from the buffer then.
+            StoreError: if the journal fails; the newest 10,000 decisions are kept for another try.
         """
         with self._flushing:
             with self._lock:
@@ -61,7 +62,7 @@ class DecisionBuffer:
                 self._write(rows)
             except BaseException:
                 with self._lock:
-                    self._pending = rows + self._pending
+                    self._pending = (rows + self._pending)[-_MOST:]
                 raise
 
     def _write(self, rows: list[tuple[Namespace, NewDecision]]) -> None:
