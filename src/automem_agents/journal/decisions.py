@@ -15,6 +15,9 @@ from automem_agents.errors import UnknownDecision
 from automem_agents.journal.schema import changes, decision_candidates, decisions, feedback, records, signals, turns
 from automem_agents.types import Action, Operation
 
+_INSERT = insert(decisions).returning(decisions.c.seq, sort_by_parameter_order=True)
+_INSERT_CANDIDATES = insert(decision_candidates)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewCandidate:
@@ -50,8 +53,7 @@ class NewDecision:
 
 def insert_decisions(connection: Connection, rows: Sequence[NewDecision]) -> list[int]:
     """Insert decisions with their candidates; return their seqs."""
-    statement = insert(decisions).returning(decisions.c.seq, sort_by_parameter_order=True)
-    seqs = list(connection.scalars(statement, [_values(row) for row in rows]))
+    seqs = list(connection.scalars(_INSERT, [_values(row) for row in rows]))
     candidates = [
         {
             "decision_seq": seq,
@@ -65,7 +67,7 @@ def insert_decisions(connection: Connection, rows: Sequence[NewDecision]) -> lis
         for position, c in enumerate(row.candidates)
     ]
     if candidates:
-        connection.execute(insert(decision_candidates), candidates)
+        connection.execute(_INSERT_CANDIDATES, candidates)
     return seqs
 
 

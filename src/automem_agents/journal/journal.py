@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from automem_agents.errors import StoreClosed, StoreUnavailable
 from automem_agents.journal import schema, sqlite
 from automem_agents.journal.migrations import migrate
 from automem_agents.types import Namespace
+
+_NAMESPACE = select(schema.namespaces).where(schema.namespaces.c.key == bindparam("wanted"))
 
 
 class Journal:
@@ -71,7 +73,7 @@ class Journal:
         Raises:
             StoreUnavailable: if another namespace has the same hash (one chance in 2^63).
         """
-        found = connection.execute(select(schema.namespaces).where(schema.namespaces.c.key == namespace.key)).first()
+        found = connection.execute(_NAMESPACE, {"wanted": namespace.key}).first()
         if found is None:
             connection.execute(
                 insert(schema.namespaces).values(

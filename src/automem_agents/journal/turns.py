@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from automem_agents.journal.schema import turns
+
+_FIND = select(turns.c.seq, turns.c.hash).where(
+    turns.c.namespace == bindparam("in_namespace"), turns.c.id == bindparam("turn_id")
+)
+_INSERT = insert(turns).returning(turns.c.seq)
 
 IMPORTED = b""  # the hash of a turn whose messages were never seen here
 
@@ -33,14 +38,13 @@ class Filed(NamedTuple):
 
 def find_turn(connection: Connection, namespace: int, turn_id: str) -> Filed | None:
     """Return a turn, or None."""
-    statement = select(turns.c.seq, turns.c.hash).where(turns.c.namespace == namespace, turns.c.id == turn_id)
-    row = connection.execute(statement).first()
+    row = connection.execute(_FIND, {"in_namespace": namespace, "turn_id": turn_id}).first()
     return None if row is None else Filed(row.seq, row.hash)
 
 
 def insert_turn(connection: Connection, turn: NewTurn) -> int:
     """File a turn and return its seq."""
-    return int(connection.execute(insert(turns).returning(turns.c.seq), asdict(turn)).scalar_one())
+    return int(connection.execute(_INSERT, asdict(turn)).scalar_one())
 
 
 def turn_seq(connection: Connection, turn: NewTurn) -> int:
