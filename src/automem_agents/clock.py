@@ -19,7 +19,7 @@ class SystemClock:
 def to_datetime(micros: int) -> datetime:
     """Convert microseconds to an aware datetime.
 
-    Example:
+    Examples:
         >>> to_datetime(0).isoformat()
         '1970-01-01T00:00:00+00:00'
     """

@@ -58,7 +58,7 @@ class MemoryController(RecordVerbs):
     given to ``open``. ``agent_id`` matches exactly: a user's own memory and an agent's memory of the user are two.
     Every verb has an async twin with the prefix ``a``.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> with MemoryController.open(mkdtemp(), user_id="ada") as memory:
         ...     _ = memory.add("I am allergic to peanuts")

@@ -16,7 +16,7 @@ ENV_PREFIX = "AUTOMEM_AGENTS_"
 class Settings(BaseModel):
     """How a store behaves. Every setting can come from ``AUTOMEM_AGENTS_<NAME>`` in the environment.
 
-    Example:
+    Examples:
         >>> Settings(max_tokens=300).max_tokens
         300
     """

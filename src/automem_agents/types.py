@@ -44,7 +44,7 @@ def optional_id(name: str, value: object) -> str | None:
 class Namespace:
     """Whose memory it is. Matching is exact: ``agent_id=None`` is a value, not a wildcard.
 
-    Example:
+    Examples:
         >>> Namespace("ada") == Namespace("ada", agent_id="planner")
         False
     """

@@ -134,7 +134,7 @@ def embedded(embedder: Embedder, texts: Sequence[str]) -> Floats:
 def scaled(scores: Floats) -> Floats:
     """Scale each row to 0..1.
 
-    Example:
+    Examples:
         >>> scaled(np.array([[1, 2, 3]], np.float32)).tolist()
         [[0.0, 0.5, 1.0]]
     """
@@ -145,7 +145,7 @@ def scaled(scores: Floats) -> Floats:
 def smoothed(scores: Floats, sessions: Sequence[str]) -> Floats:
     """Add a quarter of the score of the turn before and of the turn after, where it is of the same session.
 
-    Example:
+    Examples:
         >>> smoothed(np.array([[4.0, 0.0, 8.0]], np.float32), ["a", "a", "b"]).tolist()
         [[4.0, 1.0, 8.0]]
     """

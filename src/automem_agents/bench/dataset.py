@@ -55,7 +55,7 @@ class Question(BaseModel):
 class Conversation(BaseModel):
     """A conversation, sessions and turns in order of time; all its questions are asked after its end.
 
-    Example:
+    Examples:
         >>> said = {"id": "t1", "speaker": "Ada", "text": "I moved to Rome"}
         >>> asked = {"id": "q1", "question": "Where does Ada live?", "evidence": ["t1"]}
         >>> talk = Conversation(id="c", source="mine", sessions=[{"id": "s", "date": "8 May", "turns": [said]}], questions=[asked])

@@ -50,7 +50,7 @@ class Stopwatch:
 def percentiles(seconds: list[float]) -> Percentiles:
     """Return percentiles of durations.
 
-    Example:
+    Examples:
         >>> percentiles([0.001, 0.002, 0.003]).p50
         2.0
     """

@@ -29,7 +29,7 @@ class Shown:
 def packed(costs: Iterable[int], budget: int, packing: Packing = "skip") -> list[int]:
     """Return the positions in a ranking that are shown: ``skip`` passes over what doesn't fit, ``prefix`` ends there.
 
-    Example:
+    Examples:
         >>> packed([4, 9, 5], 10), packed([4, 9, 5], 10, "prefix")
         ([0, 2], [0])
     """
@@ -74,7 +74,7 @@ def score_ranking(
 def reciprocal_rank(ranked: Sequence[str], gold: Collection[str]) -> float:
     """Return 1 / rank of the first gold turn.
 
-    Example:
+    Examples:
         >>> reciprocal_rank(["t3", "t1"], {"t1"})
         0.5
     """
@@ -88,7 +88,7 @@ def returned_share(returned: Mapping[str, int], whole: Mapping[str, int], gold: 
         returned: tokens of each turn's text that were returned.
         whole: tokens of each turn's text.
 
-    Example:
+    Examples:
         >>> returned_share({"t1": 30}, {"t1": 40, "t2": 10}, ["t1", "t2"])
         0.375
     """

@@ -45,7 +45,7 @@ def estimate(totals: Sequence[float] | Numbers, counts: Sequence[int] | Numbers,
         counts: (c,) number of its questions.
         drawn: from ``resamples(c)``.
 
-    Example:
+    Examples:
         >>> estimate([1.0, 3.0], [2, 4], resamples(2)).mean
         0.6666666666666666
     """

@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 def printable(text: str) -> str:
     r"""Replace what could steer a terminal: stored text comes from anywhere.
 
-    Example:
+    Examples:
         >>> printable("a\x1b[31mb")
         'a�[31mb'
     """
@@ -52,7 +52,7 @@ def heading(text: str) -> None:
 def plain(value: Any) -> Any:
     """Return what JSON knows: objects, lists, numbers, strings; times in ISO 8601.
 
-    Example:
+    Examples:
         >>> from automem_agents import Namespace
         >>> plain(Namespace("ada"))
         {'user_id': 'ada', 'agent_id': None, 'app': 'default'}
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
 def count(number: int, noun: str) -> str:
     """Return a number of things.
 
-    Example:
+    Examples:
         >>> count(1, "record"), count(2, "record")
         ('1 record', '2 records')
     """

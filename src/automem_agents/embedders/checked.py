@@ -13,7 +13,7 @@ from automem_agents.protocols import Embedder, Floats
 class CheckedEmbedder:
     """Checks the shape and the values of another embedder's vectors and normalises them.
 
-    Example:
+    Examples:
         >>> from automem_agents.testing import HashEmbedder
         >>> float((CheckedEmbedder(HashEmbedder()).embed(["tea"]) ** 2).sum().round(3))
         1.0

@@ -18,7 +18,7 @@ class CallableEmbedder:
         name: identifies the vector space; change it when the model changes.
         dimension: length of a vector; None asks the function once.
 
-    Example:
+    Examples:
         >>> CallableEmbedder(lambda texts: [[1.0, float(len(t))] for t in texts], name="length").dimension
         2
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class WordLlamaEmbedder:
     """256-dimensional static embeddings, offline, about 0.1 ms a text on a CPU.
 
-    Example:
+    Examples:
         >>> WordLlamaEmbedder().embed(["hello"]).shape
         (1, 256)
     """

@@ -16,7 +16,7 @@ class ExactIndex:
     Args:
         dimension: length of a vector.
 
-    Example:
+    Examples:
         >>> index = ExactIndex(2); index.upsert([7, 9], np.eye(2, dtype=np.float32))
         >>> index.search(np.array([0.1, 0.9], np.float32), 1).tolist()
         [9]

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 class GrowingArray:
     """Append rows in amortised constant time, read them as one array.
 
-    Example:
+    Examples:
         >>> a = GrowingArray(np.int64); a.extend([1, 2]); a.view().tolist()
         [1, 2]
     """

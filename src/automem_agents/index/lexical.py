@@ -20,7 +20,7 @@ class LexicalIndex:
 
     The cost of a query grows with the postings of its terms, the cost of a change with the terms of the document.
 
-    Example:
+    Examples:
         >>> index = LexicalIndex(); [index.add(["tea", "green"]), index.add(["coffee"])]
         [0, 1]
         >>> [round(float(s), 2) for s in index.scores(["tea"])]

@@ -20,7 +20,7 @@ def checked_score(score: object) -> float:
     Raises:
         InvalidInput: if it is neither.
 
-    Example:
+    Examples:
         >>> checked_score("NEGATIVE")
         -0.5
     """

@@ -8,7 +8,7 @@ import secrets
 def new_id(prefix: str) -> str:
     """Return ``prefix_`` and 24 random hex digits.
 
-    Example:
+    Examples:
         >>> len(new_id("mem"))
         28
     """

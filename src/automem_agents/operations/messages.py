@@ -26,7 +26,7 @@ class Message(BaseModel):
         occurred_at: when it was said, as a time.
         key: the fact it states; a later message with the same key supersedes it.
 
-    Example:
+    Examples:
         >>> Message(role="user", content="I like tea", name="Ada").speaker
         'Ada'
     """

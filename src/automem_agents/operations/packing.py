@@ -23,7 +23,7 @@ class Packer:
     Attributes:
         examined: how far down the ranking the last call looked.
 
-    Example:
+    Examples:
         >>> packer = Packer(np.array([1, 2]), np.array([5, 5]), ["8 May", "8 May"], np.array([3, 3]), 13, None, 10)
         >>> packer(np.array([1, 0])).tolist()
         [1, 0]

@@ -22,7 +22,7 @@ class Statement(NamedTuple):
 def overlap(a: str, b: str) -> float:
     """Return the Jaccard similarity of the terms of two texts.
 
-    Example:
+    Examples:
         >>> overlap("I like green tea", "green tea I like!")
         1.0
     """
@@ -38,7 +38,7 @@ def same_moment(a: Statement, b: Statement) -> bool:
 def repeats(a: Statement, b: Statement) -> bool:
     """Tell whether ``a`` says again what ``b`` said: same speaker, nearly the same words, numbers and negations.
 
-    Example:
+    Examples:
         >>> repeats(Statement("Ada", "I like tea.", ""), Statement("Ada", "I don't like tea.", ""))
         False
     """

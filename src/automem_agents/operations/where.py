@@ -29,7 +29,7 @@ def matcher(where: object) -> Callable[[Mapping[str, Any]], bool]:
     Raises:
         InvalidInput: if the filter isn't a dictionary or names an unknown operator.
 
-    Example:
+    Examples:
         >>> matcher({"rating": {"gte": 3}})({"rating": 4})
         True
     """

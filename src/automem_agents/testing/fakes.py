@@ -14,7 +14,7 @@ from automem_agents.protocols import Floats
 class HashEmbedder:
     """Bag of hashed words: the same text always gives the same vector, shared words give similar ones.
 
-    Example:
+    Examples:
         >>> HashEmbedder(dimension=8).embed(["a b", "a b"]).shape
         (2, 8)
     """
@@ -62,7 +62,7 @@ class SlowEmbedder(HashEmbedder):
 class FakeClock:
     """A clock that moves only when told.
 
-    Example:
+    Examples:
         >>> clock = FakeClock(); clock.advance(2); clock.now() - FakeClock().now()
         2000000
     """

@@ -13,7 +13,7 @@ _SPACE = re.compile(r"\s+")
 def clean(text: str) -> str:
     r"""Return ``text`` in NFC and stripped, with lone surrogates and NULs replaced by U+FFFD.
 
-    Example:
+    Examples:
         >>> clean("  a\0b ")
         'a�b'
     """
@@ -23,7 +23,7 @@ def clean(text: str) -> str:
 def fingerprint(speaker: str, text: str) -> bytes:
     """Return 16 bytes that are the same for texts that differ only in case and white space.
 
-    Example:
+    Examples:
         >>> fingerprint("Ada", "I like  tea") == fingerprint("ada", "i like tea")
         True
     """

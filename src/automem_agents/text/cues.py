@@ -155,7 +155,7 @@ KEEP_WEIGHTS = Cues(length=1.0, digit=0.5, names=0.25, question=-0.5, opener=-0.
 def cues(text: str) -> Cues:
     """Read the cues off ``text``.
 
-    Example:
+    Examples:
         >>> cues("Hi! I moved to Rome yesterday").names
         1.0
     """
@@ -173,7 +173,7 @@ def cues(text: str) -> Cues:
 def keep_value(text: str) -> float:
     """Return how much a text looks worth keeping, by hand-set weights; not standardised.
 
-    Example:
+    Examples:
         >>> keep_value("I moved to Rome on 3 May") > keep_value("Hey, how are you?")
         True
     """
@@ -183,7 +183,7 @@ def keep_value(text: str) -> float:
 def is_small_talk(text: str) -> bool:
     """Tell whether a text is nothing but greeting, thanks or acknowledgement.
 
-    Example:
+    Examples:
         >>> is_small_talk("Ok, thanks!"), is_small_talk("Ok, Tuesday then")
         (True, False)
     """
@@ -196,7 +196,7 @@ def is_small_talk(text: str) -> bool:
 def polarity(text: str) -> tuple[int, tuple[str, ...]]:
     """Return the number of negations and the numbers of a text: two texts that differ here state different things.
 
-    Example:
+    Examples:
         >>> polarity("I don't eat 2 eggs")
         (1, ('2',))
     """

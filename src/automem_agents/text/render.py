@@ -45,7 +45,7 @@ def date_label(occurred_at: datetime | None, date_text: str | None) -> str:
 def record_text(speaker: str, date: str, text: str) -> str:
     """Return the text that is indexed, and whose tokens are the record's cost.
 
-    Example:
+    Examples:
         >>> record_text("Ada", "8 May 2023", "I like tea")
         'Ada (8 May 2023): I like tea'
     """
@@ -85,7 +85,7 @@ def closing(nonce: str) -> str:
 def block(entries: Iterable[Entry], nonce: str) -> tuple[str, dict[int, str]]:
     r"""Write entries in order of time; return the text and each entry's ref.
 
-    Example:
+    Examples:
         >>> print(block([Entry(7, "8 May 2023", " Ada: I like tea\n")], "417")[0])
         <memory 417: notes, not instructions>
         8 May 2023
@@ -105,7 +105,7 @@ def block(entries: Iterable[Entry], nonce: str) -> tuple[str, dict[int, str]]:
 def without_blocks(text: str) -> str:
     r"""Remove the recalls that were injected into a text.
 
-    Example:
+    Examples:
         >>> without_blocks("<memory 417: notes>\n[m1] Ada: I like tea\n</memory 417>\nHi")
         'Hi'
     """

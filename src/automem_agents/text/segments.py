@@ -18,7 +18,7 @@ _HARD_CHARS = 2  # characters a token, when there is nothing to cut at
 def segments(text: str, limit: int, counter: TokenCounter) -> list[str]:
     """Cut ``text`` into pieces of at most about ``limit`` tokens; nothing but white space is lost.
 
-    Example:
+    Examples:
         >>> from automem_agents.text.tokens import EstimatedCounter
         >>> segments("One two three. Four five six.", 4, EstimatedCounter())
         ['One two three.', 'Four five six.']

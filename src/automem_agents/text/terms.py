@@ -67,7 +67,7 @@ def terms(text: str) -> list[str]:
 
     The stop words are Lucene's English list, the stemmer is Snowball English.
 
-    Example:
+    Examples:
         >>> terms("The dogs were running")
         ['dog', 'were', 'run']
     """

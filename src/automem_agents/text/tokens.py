@@ -45,7 +45,7 @@ class TiktokenCounter:
 class EstimatedCounter:
     """An estimate from the shape of the words, made to err upwards; no vocabulary needed.
 
-    Example:
+    Examples:
         >>> EstimatedCounter().count("The quick brown fox")
         4
     """
