@@ -328,6 +328,7 @@ def test_policies_may_not_do_what_is_not_legal(open_memory: Open) -> None:
 def test_a_copied_line_is_known_as_long_as_one_record_has_it(memory: MemoryController) -> None:
     first = memory.add("I went running today", date="1 May").record_ids[0]
     memory.add("I went running today", date="2 May")
+    assert len(memory.search("running")) == 2
     memory.forget(first)
     receipt = memory.observe({"role": "user", "content": "[m1] user: I went running today"})
     assert receipt.record_ids == ()
