@@ -14,6 +14,9 @@ from automem_agents.protocols import Floats
 if TYPE_CHECKING:
     from wordllama import WordLlamaInference
 
+_BATCH = 64
+_PADDED_CHARS = 64_000
+
 
 class WordLlamaEmbedder:
     """256-dimensional static embeddings, offline, about 0.1 ms a text on a CPU.
@@ -33,8 +36,11 @@ class WordLlamaEmbedder:
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return (len(texts), 256); a text without words gives zeros."""
         model = self.load()
-        with self._lock:  # its tokenizer keeps padding and truncation state
-            return np.asarray(model.embed(list(texts)), dtype=np.float32)
+        out = np.empty((len(texts), self.dimension), np.float32)
+        for group in alike(texts):
+            with self._lock:  # its tokenizer keeps padding and truncation state
+                out[group] = model.embed([texts[i] for i in group], batch_size=len(group))
+        return out
 
     def load(self) -> WordLlamaInference:
         """Read the weights, once; what is called under a deadline does so before it starts."""
@@ -50,3 +56,22 @@ class WordLlamaEmbedder:
         # 0.4.0 looks for its tokenizer in another folder than it ships it in; its own package as cache finds both.
         package = Path(wordllama.__file__).parent
         return wordllama.WordLlama.load(dim=256, cache_dir=package, disable_download=True)
+
+
+def alike(texts: Sequence[str]) -> list[list[int]]:
+    """Group texts of like length: a batch is padded to its longest text, and one long text would make it huge.
+
+    Returns:
+        Indexes into ``texts``; a group has at most 64, and no more than 64,000 characters once padded, or one text.
+
+    Examples:
+        >>> alike(["a", "b" * 50_000, "c"])
+        [[0, 2], [1]]
+    """
+    groups: list[list[int]] = []
+    for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
+        if groups and len(groups[-1]) < _BATCH and (len(groups[-1]) + 1) * len(texts[i]) <= _PADDED_CHARS:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups

@@ -10,6 +10,7 @@ import pytest
 
 from automem_agents import MemoryController
 from automem_agents.embedders import CallableEmbedder, CheckedEmbedder, WordLlamaEmbedder
+from automem_agents.embedders.static import alike
 from automem_agents.errors import EmbedderError
 from automem_agents.protocols import Embedder
 from automem_agents.testing import FailingEmbedder, HashEmbedder
@@ -92,3 +93,15 @@ def test_the_default_embedder_knows_meaning_and_is_thread_safe() -> None:
 
 def test_a_text_without_words_is_embedded() -> None:
     assert np.isfinite(CheckedEmbedder(WordLlamaEmbedder()).embed(["", " ", "\u200b", "🙂"])).all()
+
+
+def test_a_long_text_does_not_pad_its_whole_batch() -> None:
+    texts = ["a heron", "x " * 200_000, *(f"note {i} of the lake" for i in range(100)), ""]
+    groups = alike(texts)
+    assert sorted(i for group in groups for i in group) == list(range(len(texts)))
+    assert all(len(g) == 1 or len(g) * max(len(texts[i]) for i in g) <= 64_000 for g in groups)
+    assert len(groups) <= 4
+    embedder = WordLlamaEmbedder()
+    together = embedder.embed(texts)
+    for i in (0, 1, 50, len(texts) - 1):
+        np.testing.assert_allclose(together[i], embedder.embed([texts[i]])[0], atol=1e-5)
