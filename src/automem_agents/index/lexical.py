@@ -91,10 +91,3 @@ class LexicalIndex:
             tf = np.array(self._counts[number], np.float32)
             out[slots] += weight * idf * tf / (norm[slots] + tf)
         return out
-
-    def overlap(self, slot: int, terms: Sequence[str]) -> float:
-        """Return the Jaccard similarity of a document's terms and ``terms``."""
-        mine = set(self._documents[slot])
-        theirs = {self._ids.get(term, -1 - i) for i, term in enumerate(set(terms))}
-        union = len(mine | theirs)
-        return len(mine & theirs) / union if union else 1.0

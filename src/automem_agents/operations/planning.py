@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,10 +69,18 @@ class Planner:
     run_id: str | None
     _said: set[tuple[bytes, str]] = field(default_factory=set)
     _keys: set[str] = field(default_factory=set)
+    _replaced: set[int] = field(default_factory=set)
 
     def plan(self, pieces: list[Piece], vectors: list[Floats]) -> list[Plan]:
-        """Return a plan for each piece."""
-        return [self._plan(piece, vector) for piece, vector in zip(pieces, vectors, strict=True)]
+        """Return a plan for each piece; of the messages with one key, the last states the fact."""
+        last = {piece.message.key: piece.position for piece in pieces if not piece.refused}
+        kept = [
+            replace(piece, refused="stated anew in the same turn")
+            if piece.message.key and not piece.refused and piece.position < last[piece.message.key]
+            else piece
+            for piece in pieces
+        ]
+        return [self._plan(piece, vector) for piece, vector in zip(kept, vectors, strict=True)]
 
     def _plan(self, piece: Piece, vector: Floats) -> Plan:
         if piece.refused:
@@ -95,6 +103,7 @@ class Planner:
         if key and choice.action is not Action.SKIP:
             self._keys.add(key)
         replaced = {Action.UPDATE: tuple(keyed), Action.MERGE: near.repeated}.get(choice.action, ())
+        self._replaced.update(replaced)
         return Plan(piece, vector, self._decision(features, legal, choice), replaced)
 
     def _legal(self, duplicate: bool, keyed: bool, repeated: bool) -> tuple[Action, ...]:
@@ -138,7 +147,8 @@ class Planner:
         close = [seq for seq, cosine in zip(seqs, cosines.tolist(), strict=True) if cosine >= MIN_COSINE]
         rows = records.rows_by_seq(self.connection, self.namespace, close) if close else {}
         mine = Statement(piece.message.speaker, piece.text, piece.date)
-        same = [seq for seq in close if rows[seq].key is None and repeats(mine, _statement(rows[seq]))]
+        free = [seq for seq in close if seq not in self._replaced and rows[seq].key is None]
+        same = [seq for seq in free if repeats(mine, _statement(rows[seq]))]
         overlaps = [overlap(piece.text, row.text) for row in rows.values()]
         return _Near(float(cosines.max()), max(overlaps, default=0.0), tuple(same))
 

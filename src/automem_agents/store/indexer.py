@@ -41,6 +41,7 @@ class Indexer:
         self._feeding = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._busy = False
 
     def mark(self, namespace: int) -> int:
         """Return the change up to which the namespace's collection is current; 0 if there is none."""
@@ -69,7 +70,7 @@ class Indexer:
         """Wait until everything is fed; False if it took longer than ``timeout`` seconds."""
         until = time.monotonic() + timeout
         with self._wake:
-            while self._due:
+            while self._due or self._busy:
                 left = until - time.monotonic()
                 if left <= 0 or self._closed:
                     return False
@@ -83,26 +84,25 @@ class Indexer:
                     self._wake.wait()
                 if self._closed:
                     return
-                namespace = next(iter(self._due))
+                namespace = self._due.pop()  # before it is fed: what changes meanwhile makes it due again
+                self._busy = True
             time.sleep(_PAUSE)
-            if self._fed_all(namespace):
-                with self._wake:
-                    self._due.discard(namespace)
-                    self._wake.notify_all()
+            self._try_to_feed(namespace)
+            with self._wake:
+                self._busy = False
+                self._wake.notify_all()
 
-    def _fed_all(self, namespace: int) -> bool:
-        """Feed one batch; True when none is left, or when trying again at once makes no sense."""
+    def _try_to_feed(self, namespace: int) -> None:
         try:
-            return self.feed(namespace)
+            self.feed(namespace)
         except StoreClosed:
-            return True
+            log.debug("the store was closed before its index was fed; the next opening goes on")
         except AutoMemError:
             self.failures += 1
             log.exception("feeding the vector index failed; the next write tries again")
-            return True
 
-    def feed(self, namespace: int) -> bool:
-        """Feed what has changed since the mark; True when that was everything."""
+    def feed(self, namespace: int) -> None:
+        """Feed what has changed since the mark."""
         with self._feeding:
             mark = self.mark(namespace)
             collection = self.chroma.collection(namespace)
@@ -123,7 +123,6 @@ class Indexer:
                 with self.journal.write() as connection:
                     self._set_mark(connection, namespace, newest)
                 self._marks[namespace] = newest
-            return True
 
     def _set_mark(self, connection: Connection, namespace: int, mark: int) -> None:
         connection.execute(delete(index_marks).where(index_marks.c.namespace == namespace))

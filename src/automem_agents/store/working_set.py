@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -177,18 +177,6 @@ class WorkingSet:
     def knows_line(self, line: str) -> bool:
         """Tell whether ``line`` (speaker: text) is a record as a recall shows it."""
         return fingerprint("", line) in self._lines
-
-    def date_of(self, seq: int) -> str:
-        """Return the date label of a record."""
-        return self._specs[self._slot[seq]].date
-
-    def speaker_of(self, seq: int) -> str:
-        """Return the speaker of a record."""
-        return self._specs[self._slot[seq]].speaker
-
-    def overlap(self, seq: int, text_terms: Sequence[str]) -> float:
-        """Return the Jaccard similarity of the terms of a record's rendered text and ``text_terms``."""
-        return self._lexical.overlap(self._slot[seq], text_terms)
 
     def mask(self, seqs: Iterable[int] | None = None, run_id: str | None = None) -> NDArray[np.bool_]:
         """Return a mask over the slots: live, and of ``seqs`` and of ``run_id`` where given."""

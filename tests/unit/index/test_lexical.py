@@ -63,14 +63,6 @@ def test_unknown_terms_and_empty_indexes_score_nothing() -> None:
     assert built([[], []]).scores(["tea"]).tolist() == [0.0, 0.0]
 
 
-@given(st.lists(words, max_size=6), st.lists(words, max_size=6))
-def test_overlap_is_the_jaccard_similarity(document: list[str], other: list[str]) -> None:
-    union = set(document) | set(other)
-    expected = len(set(document) & set(other)) / len(union) if union else 1.0
-    index = built([["tea", "milk"], document])
-    assert index.overlap(1, other) == expected
-
-
 def test_scores_taken_before_a_change_are_not_touched_by_it() -> None:
     index = built([["tea"]])
     before = index.scores(["tea"])

@@ -332,3 +332,21 @@ def test_a_copied_line_is_known_as_long_as_one_record_has_it(memory: MemoryContr
     memory.forget(first)
     receipt = memory.observe({"role": "user", "content": "[m1] user: I went running today"})
     assert receipt.record_ids == ()
+
+
+def test_of_two_messages_with_one_key_the_last_states_the_fact(memory: MemoryController) -> None:
+    memory.add("I live in Porto", key="home")
+    said = [{"role": "user", "content": f"I live in {city}", "key": "home"} for city in ("Lyon", "Oslo")]
+    receipt = memory.observe(said)
+    assert [d.action for d in receipt.decisions] == [Action.SKIP, Action.UPDATE]
+    assert receipt.decisions[0].reason == "stated anew in the same turn"
+    assert [r.text for r in memory.records()] == ["I live in Oslo"]
+
+
+def test_a_record_is_merged_once_a_turn(memory: MemoryController) -> None:
+    memory.add("My favourite drink is green tea")
+    said = [{"role": "user", "content": f"My favourite drink is green tea{end}"} for end in ("!", "...")]
+    receipt = memory.observe(said)
+    assert [d.action for d in receipt.decisions] == [Action.MERGE, Action.ADD]
+    memory.undo(receipt.decisions[0].id)
+    assert len(memory.records()) == 2

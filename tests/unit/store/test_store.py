@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from automem_agents import MemoryController
+from automem_agents import MemoryController, Namespace
 from automem_agents.errors import AutoMemError, EmbedderMismatch, InvalidInput
+from automem_agents.journal import records
 from automem_agents.store import Candidates
 from automem_agents.testing import HashEmbedder
 
@@ -241,3 +243,19 @@ def test_a_folder_name_must_be_one() -> None:
     for path in ("", "a\0b", 7):
         with pytest.raises(InvalidInput, match="path"):
             MemoryController.open(path, embedder=HashEmbedder())  # type: ignore[arg-type]
+
+
+def test_what_changes_while_chroma_is_fed_is_fed_too(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada", index_threshold=0)
+    namespace, indexer = Namespace("ada").key, memory.store.indexer
+    memory.add("a note of the lake")
+    assert memory.flush()
+    with memory.store.journal.write() as connection:
+        records.log_changes(connection, namespace, [1], "restore")
+    with memory.store.journal.write() as connection:  # a feed can't set its mark before this ends
+        indexer.notify(namespace)
+        time.sleep(0.5)
+        records.log_changes(connection, namespace, [1], "restore")
+        indexer.notify(namespace)
+    assert indexer.wait(30)
+    assert memory.health().index_lag == 0
