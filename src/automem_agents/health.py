@@ -71,7 +71,7 @@ def health_of(store: MemoryStore, guard: Guard) -> Health:
             feedback=count(feedback),
             indexed_namespaces=count(index_marks),
             index_lag=lag,
-            recalls_by_chroma=store.chroma_served,
+            recalls_by_chroma=store.dense.served,
             breaker="paused" if guard.paused else "closed",
             failures={**guard.counts, **({"index": store.indexer.failures} if store.indexer.failures else {})},
             sizes=store.sizes(),

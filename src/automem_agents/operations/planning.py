@@ -140,10 +140,10 @@ class Planner:
         return records.live_with_key(self.connection, self.namespace, key)
 
     def _near(self, piece: Piece, vector: Floats) -> _Near:
-        seqs = self.store.nearest(self.namespace, self.ws, vector, _NEIGHBOURS).tolist()
+        seqs = self.store.dense.nearest(self.namespace, self.ws, vector, _NEIGHBOURS).tolist()
         if not seqs:
             return _Near()
-        cosines = self.store.cosines(self.namespace, self.ws, seqs, vector)
+        cosines = self.store.dense.cosines(self.namespace, self.ws, seqs, vector)
         close = [seq for seq, cosine in zip(seqs, cosines.tolist(), strict=True) if cosine >= MIN_COSINE]
         rows = records.rows_by_seq(self.connection, self.namespace, close) if close else {}
         mine = Statement(piece.message.speaker, piece.text, piece.date)

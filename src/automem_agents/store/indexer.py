@@ -14,7 +14,8 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select
 
 from automem_agents.errors import AutoMemError, StoreClosed
-from automem_agents.index.chroma import ChromaFolder, ChromaIndex
+from automem_agents.index.chroma import ChromaIndex
+from automem_agents.index.home import ChromaHome
 from automem_agents.journal import Journal, records
 from automem_agents.journal.schema import index_marks, namespaces
 from automem_agents.types import State
@@ -31,7 +32,7 @@ class Indexer:
         chroma: where the collections are.
     """
 
-    def __init__(self, journal: Journal, chroma: ChromaFolder) -> None:
+    def __init__(self, journal: Journal, chroma: ChromaHome) -> None:
         self.journal = journal
         self.chroma = chroma
         self.failures = 0

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from automem_agents.embedders import CheckedEmbedder
 from automem_agents.errors import StoreUnavailable
-from automem_agents.index.chroma import ChromaFolder
+from automem_agents.index.embedded import EmbeddedChroma
 from automem_agents.journal import Journal, sqlite
 from automem_agents.journal.records import label_of
 from automem_agents.journal.schema import index_marks, records
@@ -53,7 +53,7 @@ def reembed(
     """
     checked = CheckedEmbedder(embedder)
     journal = Journal(existing_store(folder))
-    chroma = ChromaFolder(folder)
+    chroma = EmbeddedChroma(folder)
     try:
         with journal.write() as connection:
             total = connection.scalar(select(func.count()).select_from(records)) or 0

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlalchemy import Connection, select
 
 from automem_agents.embedders import CheckedEmbedder, WordLlamaEmbedder
 from automem_agents.errors import EmbedderMismatch, StoreUnavailable, VectorIndexError
-from automem_agents.index.chroma import ChromaFolder
+from automem_agents.index.client import ClientChroma
+from automem_agents.index.embedded import EmbeddedChroma
 from automem_agents.journal import Journal, erase, records, schema
-from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
+from automem_agents.protocols import Clock, Embedder, Floats, TokenCounter
 from automem_agents.settings import Settings
 from automem_agents.store.candidates import Candidates, find
+from automem_agents.store.dense import DenseSearch
 from automem_agents.store.indexer import Indexer
 from automem_agents.store.working_set import WorkingSet
 from automem_agents.types import Namespace, State
@@ -77,8 +78,9 @@ class MemoryStore:
         except BaseException:
             self.journal.close()
             raise
-        self.indexer = Indexer(self.journal, ChromaFolder(folder, chroma))
-        self.chroma_served = 0
+        home = EmbeddedChroma(folder) if chroma is None else ClientChroma(chroma)
+        self.indexer = Indexer(self.journal, home)
+        self.dense = DenseSearch(self.journal, self.indexer, self.embedder.dimension)
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -196,48 +198,8 @@ class MemoryStore:
             allowed = ws.mask(only, run_id)
             count = self.settings.candidates
             narrow = only is not None or run_id is not None
-            dense = self.nearest(namespace, ws, vector, len(ws) if narrow else count)
-            return find(ws, query, dense, lambda seqs: self.cosines(namespace, ws, seqs, vector), count, allowed)
-
-    def nearest(self, namespace: int, ws: WorkingSet, vector: Floats, count: int) -> Ints:
-        """Return the live records nearest to a vector: Chroma's, and exactly those it doesn't have yet."""
-        exact = ws.exact.search(vector, count)
-        if len(ws.exact) == len(ws):
-            return exact
-        try:
-            served = self.indexer.collection(namespace).search(vector, count)
-        except VectorIndexError:
-            self.indexer.failures += 1
-            log.exception("the vector index failed; searching exactly")
-            self._load_vectors(namespace, ws)
-            return ws.exact.search(vector, count)
-        self.chroma_served += 1
-        merged = np.union1d(exact, [seq for seq in served.tolist() if seq in ws]).astype(np.int64)
-        order = np.argsort(-self.cosines(namespace, ws, merged.tolist(), vector), kind="stable")
-        best: Ints = merged[order[:count]]
-        return best
-
-    def cosines(self, namespace: int, ws: WorkingSet, seqs: Sequence[int], vector: Floats) -> Floats:
-        """Return the cosine of each record to a vector, from the journal's own vectors."""
-        out = np.zeros(len(seqs), np.float32)
-        here = np.array([seq in ws.exact for seq in seqs], np.bool_)
-        if here.any():
-            out[here] = ws.exact.cosines([s for s, h in zip(seqs, here, strict=True) if h], vector)
-        if not here.all():
-            missing = [s for s, h in zip(seqs, here, strict=True) if not h]
-            with self.journal.read() as connection:
-                blobs = records.vectors_by_seq(connection, namespace, missing)
-            empty = np.zeros(self.embedder.dimension, "<f4").tobytes()
-            joined = b"".join(blobs.get(seq, empty) for seq in missing)
-            out[~here] = np.frombuffer(joined, "<f4").reshape(len(missing), -1) @ vector
-        return out
-
-    def _load_vectors(self, namespace: int, ws: WorkingSet) -> None:
-        missing = [seq for seq in ws.all_seqs() if seq not in ws.exact]
-        with self.journal.read() as connection:
-            blobs = records.vectors_by_seq(connection, namespace, missing)
-        for seq, blob in blobs.items():
-            ws.exact.upsert([seq], np.frombuffer(blob, "<f4")[None])
+            dense = self.dense.nearest(namespace, ws, vector, len(ws) if narrow else count)
+            return find(ws, query, dense, lambda seqs: self.dense.cosines(namespace, ws, seqs, vector), count, allowed)
 
     def namespaces_of(self, namespace: Namespace) -> list[Namespace]:
         """Return every namespace of a user in an app: their own, and those of all agents."""

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from automem_agents.errors import VectorIndexError
-from automem_agents.index.chroma import FOLDER, ChromaFolder
+from automem_agents.index.client import ClientChroma
+from automem_agents.index.embedded import FOLDER, EmbeddedChroma
 
 pytestmark = pytest.mark.any_index
 
@@ -20,13 +21,13 @@ def unit_vectors(count: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture
-def chroma(tmp_path: Path) -> Iterator[ChromaFolder]:
-    folder = ChromaFolder(tmp_path)
+def chroma(tmp_path: Path) -> Iterator[EmbeddedChroma]:
+    folder = EmbeddedChroma(tmp_path)
     yield folder
     folder.close()
 
 
-def test_search_finds_the_nearest_first(chroma: ChromaFolder) -> None:
+def test_search_finds_the_nearest_first(chroma: EmbeddedChroma) -> None:
     vectors = unit_vectors(300)
     index = chroma.collection(1)
     index.upsert(range(1, 301), vectors)
@@ -36,7 +37,7 @@ def test_search_finds_the_nearest_first(chroma: ChromaFolder) -> None:
     assert index.search(vectors[41], 1).tolist() == [42]
 
 
-def test_upsert_and_remove_are_idempotent(chroma: ChromaFolder) -> None:
+def test_upsert_and_remove_are_idempotent(chroma: EmbeddedChroma) -> None:
     vectors = unit_vectors(5)
     index = chroma.collection(1)
     for _ in range(2):
@@ -48,7 +49,7 @@ def test_upsert_and_remove_are_idempotent(chroma: ChromaFolder) -> None:
     assert 2 not in index.search(vectors[1], 10).tolist()
 
 
-def test_upsert_replaces_a_vector(chroma: ChromaFolder) -> None:
+def test_upsert_replaces_a_vector(chroma: EmbeddedChroma) -> None:
     one, other = unit_vectors(2)
     index = chroma.collection(1)
     index.upsert([1, 2], np.stack([one, -one]))
@@ -57,7 +58,7 @@ def test_upsert_replaces_a_vector(chroma: ChromaFolder) -> None:
     assert index.search(one, 1).tolist() == [2]
 
 
-def test_namespaces_are_apart(chroma: ChromaFolder) -> None:
+def test_namespaces_are_apart(chroma: EmbeddedChroma) -> None:
     vectors = unit_vectors(4)
     chroma.collection(1).upsert([1, 2], vectors[:2])
     chroma.collection(2).upsert([3, 4], vectors[2:])
@@ -65,11 +66,11 @@ def test_namespaces_are_apart(chroma: ChromaFolder) -> None:
     assert sorted(chroma.collection(2).search(vectors[0], 10).tolist()) == [3, 4]
 
 
-def test_an_empty_collection_finds_nothing(chroma: ChromaFolder) -> None:
+def test_an_empty_collection_finds_nothing(chroma: EmbeddedChroma) -> None:
     assert chroma.collection(1).search(unit_vectors(1)[0], 5).tolist() == []
 
 
-def test_more_than_one_batch(chroma: ChromaFolder) -> None:
+def test_more_than_one_batch(chroma: EmbeddedChroma) -> None:
     index = chroma.collection(1)
     index.upsert(range(2100), unit_vectors(2100))
     index.remove(range(1050))
@@ -77,17 +78,17 @@ def test_more_than_one_batch(chroma: ChromaFolder) -> None:
 
 
 def test_reopening_keeps_vectors_and_generation(tmp_path: Path) -> None:
-    first = ChromaFolder(tmp_path)
+    first = EmbeddedChroma(tmp_path)
     first.collection(1).upsert([7], unit_vectors(1))
     generation = first.open()
     first.close()
-    second = ChromaFolder(tmp_path)
+    second = EmbeddedChroma(tmp_path)
     assert second.open() == generation
     assert second.collection(1).search(unit_vectors(1)[0], 1).tolist() == [7]
     second.close()
 
 
-def test_reset_removes_every_file_and_starts_a_new_generation(chroma: ChromaFolder, tmp_path: Path) -> None:
+def test_reset_removes_every_file_and_starts_a_new_generation(chroma: EmbeddedChroma, tmp_path: Path) -> None:
     chroma.collection(1).upsert([7], unit_vectors(1))
     generation = chroma.open()
     chroma.reset([1])
@@ -96,7 +97,7 @@ def test_reset_removes_every_file_and_starts_a_new_generation(chroma: ChromaFold
     assert chroma.open() != generation
 
 
-def test_it_holds_no_text(chroma: ChromaFolder) -> None:
+def test_it_holds_no_text(chroma: EmbeddedChroma) -> None:
     index = chroma.collection(1)
     index.upsert([7], unit_vectors(1))
     held = index._collection.get(include=["documents", "metadatas"])
@@ -104,7 +105,7 @@ def test_it_holds_no_text(chroma: ChromaFolder) -> None:
     assert held["metadatas"] == [None]
 
 
-def test_what_chroma_raises_is_our_error(chroma: ChromaFolder) -> None:
+def test_what_chroma_raises_is_our_error(chroma: EmbeddedChroma) -> None:
     index = chroma.collection(1)
     index.upsert([1], unit_vectors(1))
     with pytest.raises(VectorIndexError, match="Chroma failed"):
@@ -118,7 +119,7 @@ def test_a_client_of_the_users_own_keeps_its_other_collections(tmp_path: Path) -
         path=str(tmp_path / "own"), settings=chromadb.Settings(anonymized_telemetry=False)
     )
     client.create_collection("theirs")
-    folder = ChromaFolder(tmp_path, client)
+    folder = ClientChroma(client)
     folder.collection(1).upsert([1], unit_vectors(1))
     folder.reset([1])
     assert [c.name for c in client.list_collections()] == ["theirs"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automem_agents.index.chroma import ChromaFolder
+from automem_agents.index.embedded import EmbeddedChroma
 from automem_agents.index.slack import zero_slack
 
 pytestmark = pytest.mark.any_index
@@ -38,7 +38,7 @@ def test_a_torn_header_is_left_to_whoever_opens_it(tmp_path: Path) -> None:
 
 
 def test_the_layout_is_that_of_the_installed_chroma(tmp_path: Path) -> None:
-    chroma = ChromaFolder(tmp_path)
+    chroma = EmbeddedChroma(tmp_path)
     vectors = np.random.default_rng(0).normal(size=(1200, 8)).astype(np.float32)
     chroma.collection(1).upsert(range(3), vectors[:3])
     chroma.collection(2).upsert(range(1200), vectors)
