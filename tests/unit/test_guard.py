@@ -92,3 +92,93 @@ def test_a_deadline_is_kept_and_the_work_goes_on() -> None:
     assert guard.counts == {"DeadlineExceeded": 1}
     release.set()
     assert finished.wait(5)
+
+
+def hang(guard: Guard, release: threading.Event) -> None:
+    with pytest.raises(DeadlineExceeded):
+        guard.run(lambda: release.wait(30), 0.01)
+
+
+def test_no_more_than_a_few_calls_hang_at_once() -> None:
+    guard, release = Guard(100, 10, "the index", hung=3), threading.Event()
+    for _ in range(3):
+        hang(guard, release)
+    with pytest.raises(BreakerOpen, match="the index is paused: 3 calls still hang"):
+        guard.run(lambda: 1, 5)
+    release.set()
+    until_served(guard)
+
+
+def until_served(guard: Guard) -> None:
+    end = time.monotonic() + 5
+    while True:
+        try:
+            assert guard.run(lambda: 1, 5) == 1
+        except BreakerOpen:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        else:
+            return
+
+
+def test_calls_that_never_come_back_make_room_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    guard, release = Guard(100, 10, hung=1), threading.Event()
+    for wait in (61, 121, 241):
+        hang(guard, release)
+        now += wait / 2
+        with pytest.raises(BreakerOpen, match="still hang"):
+            guard.run(lambda: 1, 5)
+        now += wait / 2
+    hang(guard, release)
+    release.set()
+
+
+def test_an_attempt_in_the_background_lets_nobody_wait() -> None:
+    guard, release = Guard(1, 0.05, background=True), threading.Event()
+    failed(guard, 1)
+    time.sleep(0.06)
+    start = time.monotonic()
+    with pytest.raises(BreakerOpen, match="tried again"):
+        guard.run(lambda: release.wait(30), 5)
+    with pytest.raises(BreakerOpen, match="paused"):  # one attempt at a time
+        guard.run(lambda: 1, 5)
+    assert time.monotonic() - start < 2
+    release.set()
+    until_served(guard)
+
+
+def test_an_attempt_that_comes_back_late_is_a_failure() -> None:
+    guard = Guard(1, 0.05, background=True)
+    failed(guard, 1)
+    time.sleep(0.06)
+    with pytest.raises(BreakerOpen, match="tried again"):
+        guard.run(lambda: time.sleep(0.1), 0.01)
+    end = time.monotonic() + 5
+    while guard.counts.get("DeadlineExceeded") != 1:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    with pytest.raises(BreakerOpen):
+        guard.run(lambda: 1, 5)
+
+
+def test_one_attempt_at_a_time_after_a_pause() -> None:
+    guard, release, tried = Guard(1, 0.05), threading.Event(), threading.Event()
+    failed(guard, 1)
+    time.sleep(0.06)
+
+    def attempt() -> bool:
+        tried.set()
+        return release.wait(30)
+
+    results: list[bool] = []
+    one = threading.Thread(target=lambda: results.append(guard.run(attempt, 5)))
+    one.start()
+    assert tried.wait(5)
+    with pytest.raises(BreakerOpen):
+        guard.run(lambda: 1, 5)
+    release.set()
+    one.join(5)
+    assert results == [True]
+    assert guard.run(lambda: 1, 5) == 1
