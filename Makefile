@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 DATA ?=
 
-.PHONY: demo test check docs bench matrix clean
+.PHONY: demo test check docs bench latency matrix clean
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -36,6 +36,10 @@ docs: .venv/dev
 # make bench DATA="a.jsonl b.jsonl"
 bench: .venv/dev
 	$(BIN)/automem-agents bench conversations $(DATA) --json bench.json
+
+# Side by side with other memories, whose environments are made in .venv-bench; nothing else should run meanwhile
+latency: .venv/dev
+	$(BIN)/python benchmarks/latency.py --json latency.json --into docs/performance.md --plots docs/img
 
 matrix: .venv/dev
 	$(BIN)/pytest -m matrix

@@ -96,7 +96,8 @@ class Process:
 
 def environment() -> dict[str, str]:
     """Return the variables that workers run with."""
-    return {**os.environ, **PINNED, "PYTHONPATH": str(_HERE)}
+    before = os.environ.get("PYTHONPATH")
+    return {**os.environ, **PINNED, "PYTHONPATH": os.pathsep.join([str(_HERE), *([before] if before else [])])}
 
 
 @dataclass
@@ -107,6 +108,8 @@ class Bench:
         pythons: interpreter of each system.
         tick: called after each step, with what was done.
         notes: who stopped where, and what failed.
+        folder: for the stores of this run.
+        kept: for stores that later runs use again.
     """
 
     systems: Sequence[str]
@@ -118,6 +121,7 @@ class Bench:
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     folder: Path = field(default_factory=lambda: Path(mkdtemp(prefix="latency-")))
+    kept: Path = Path(".venv-bench/scale")
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)

@@ -32,10 +32,22 @@ def python_of(system: str, folder: Path, say: Callable[[str], None]) -> Path:
 
 def versions(python: Path) -> dict[str, str]:
     """Return the versions of what matters in an environment."""
-    names = (
-        "automem-agents chromadb mem0ai langgraph langgraph-checkpoint langgraph-checkpoint-sqlite langchain-core "
-        "llama-index-core llama-index-vector-stores-chroma numpy wordllama pysqlite3-binary sqlite-vec SQLAlchemy"
-    ).split()
+    names = [
+        "automem-agents",
+        "chromadb",
+        "mem0ai",
+        "langgraph",
+        "langgraph-checkpoint",
+        "langgraph-checkpoint-sqlite",
+        "langchain-core",
+        "llama-index-core",
+        "llama-index-vector-stores-chroma",
+        "numpy",
+        "wordllama",
+        "pysqlite3-binary",
+        "sqlite-vec",
+        "SQLAlchemy",
+    ]
     code = (
         "import importlib.metadata as m, json, sqlite3, sys\n"
         f"found = {{n: m.version(n) for n in {names!r} if any(True for _ in m.distributions(name=n))}}\n"

@@ -36,9 +36,7 @@ class Row:
     note: str = ""
 
 
-def row(
-    system: str, scenario: str, size: int, metric: str, values: Sequence[float], unit: str, note: str = ""
-) -> Row:
+def row(system: str, scenario: str, size: int, metric: str, values: Sequence[float], unit: str, note: str = "") -> Row:
     """Summarise values.
 
     Examples:

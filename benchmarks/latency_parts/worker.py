@@ -1,7 +1,7 @@
 """Runs one system in its own process and environment: commands as JSON lines in, answers as JSON lines out.
 
-    python -m latency_parts.worker                                    # commands from standard input
-    python -m latency_parts.worker cold SYSTEM FOLDER USER QUESTION   # one recall, as soon as possible
+python -m latency_parts.worker                                    # commands from standard input
+python -m latency_parts.worker cold SYSTEM FOLDER USER QUESTION   # one recall, as soon as possible
 """
 
 from __future__ import annotations

@@ -37,10 +37,10 @@ class Memory(ABC):
     def fill(self, user: str, first: int, texts: Sequence[str]) -> None:
         """Store many turns by the fastest way there is; not measured."""
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027  most do nothing in the background
         """Wait until nothing is done in the background."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  some have nothing to close
         """Close the files."""
 
 

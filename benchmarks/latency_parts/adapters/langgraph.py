@@ -34,7 +34,9 @@ class _Store(Memory):
 
         for start, batch in batches(texts):
             numbered = enumerate(batch, start=first + start)
-            self._store.batch([PutOp(("memories", user), f"turn-{number}", {"text": text}) for number, text in numbered])
+            self._store.batch(
+                [PutOp(("memories", user), f"turn-{number}", {"text": text}) for number, text in numbered]
+            )
 
 
 class InMemory(_Store):

@@ -70,8 +70,8 @@ class Shared:
 
 
 def _payload(user: str, text: str) -> dict[str, str]:
-    """As mem0's own ``_create_memory`` makes it; see the test of the environment."""
+    """As mem0 makes it where spaCy is not installed."""
     now = "2026-01-01T00:00:00+00:00"
     digest = hashlib.md5(text.encode()).hexdigest()
     named = {"user_id": user, "role": "user", "data": text, "hash": digest}
-    return {**named, "created_at": now, "updated_at": now, "text_lemmatized": text.lower()}
+    return {**named, "created_at": now, "updated_at": now, "text_lemmatized": text}

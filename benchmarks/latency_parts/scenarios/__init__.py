@@ -1,19 +1,25 @@
-"""One file for each scenario, and their list."""
+"""One file for each scenario, and their list; each has ``run`` and ``steps``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from types import ModuleType
 
 from latency_parts.driver import Bench
 from latency_parts.scenarios import beside, cold, growth, indexed, scale, space, sweep, threads
 
-SCENARIOS: dict[str, Callable[[Bench], None]] = {
-    "growth": growth.run,
-    "beside": beside.run,
-    "threads": threads.run,
-    "space": space.run,
-    "cold": cold.run,
-    "indexed": indexed.run,
-    "sweep": sweep.run,
-    "scale": scale.run,
+SCENARIOS: dict[str, ModuleType] = {
+    "growth": growth,
+    "beside": beside,
+    "threads": threads,
+    "space": space,
+    "cold": cold,
+    "indexed": indexed,
+    "sweep": sweep,
+    "scale": scale,
 }
+
+
+def steps_of(name: str, bench: Bench) -> int:
+    """How often a scenario ticks."""
+    steps: int = SCENARIOS[name].steps(bench)
+    return steps

@@ -16,7 +16,9 @@ def fill(bench: Bench, scenario: str, name: str, processes: dict[str, Process], 
     at = first
     while at < until and name in processes:
         if processes[name].spent > bench.plan.cap:
-            bench.notes.append(f"{scenario}: {name} stopped at {at:,} of {until:,} records after {bench.plan.cap:.0f} s")
+            bench.notes.append(
+                f"{scenario}: {name} stopped at {at:,} of {until:,} records after {bench.plan.cap:.0f} s"
+            )
             del processes[name]
             return
         count = min(_CHUNK, until - at)

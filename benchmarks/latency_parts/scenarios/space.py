@@ -50,7 +50,7 @@ def _write(bench: Bench, name: str, count: int) -> int:
 
 def _disk(bench: Bench, name: str, records: int) -> None:
     store = bench.store(NAME, f"{name}-single")
-    for path in store.rglob("*.db"):
+    for path in [*store.rglob("*.db"), *store.rglob("*.sqlite3")]:
         checkpoint(path)
     whole = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     bench.rows.append(row(name, NAME, records, "disk", [whole / records], "B a record"))
@@ -75,7 +75,9 @@ def log_bytes(journal: Path) -> int:
     connection = sqlite3.connect(journal)
     try:
         marks = ", ".join("?" * len(_LOG))
-        query = f"SELECT sum(pgsize) FROM dbstat WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name IN ({marks}))"
+        query = (
+            f"SELECT sum(pgsize) FROM dbstat WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name IN ({marks}))"
+        )
         return int(connection.execute(query, _LOG).fetchone()[0] or 0)
     except sqlite3.OperationalError:  # this SQLite was built without dbstat
         return _size_without(journal, ()) - _size_without(journal, _LOG)
