@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,18 @@ from pathlib import Path
 
 from latency_parts.systems import VARIANTS
 
+_VERSIONS = (
+    *("automem-agents", "chromadb", "mem0ai", "langgraph", "langgraph-checkpoint", "langgraph-checkpoint-sqlite"),
+    *(
+        "langchain-core",
+        "llama-index-core",
+        "llama-index-vector-stores-chroma",
+        "numpy",
+        "wordllama",
+        "pysqlite3-binary",
+    ),
+    *("sqlite-vec", "SQLAlchemy"),
+)
 REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 
 
@@ -32,29 +45,11 @@ def python_of(system: str, folder: Path, say: Callable[[str], None]) -> Path:
 
 def versions(python: Path) -> dict[str, str]:
     """Return the versions of what matters in an environment."""
-    names = [
-        "automem-agents",
-        "chromadb",
-        "mem0ai",
-        "langgraph",
-        "langgraph-checkpoint",
-        "langgraph-checkpoint-sqlite",
-        "langchain-core",
-        "llama-index-core",
-        "llama-index-vector-stores-chroma",
-        "numpy",
-        "wordllama",
-        "pysqlite3-binary",
-        "sqlite-vec",
-        "SQLAlchemy",
-    ]
     code = (
         "import importlib.metadata as m, json, sqlite3, sys\n"
-        f"found = {{n: m.version(n) for n in {names!r} if any(True for _ in m.distributions(name=n))}}\n"
+        f"found = {{n: m.version(n) for n in {_VERSIONS!r} if any(True for _ in m.distributions(name=n))}}\n"
         "print(json.dumps({'python': sys.version.split()[0], 'sqlite': sqlite3.sqlite_version, **found}))"
     )
-    import json
-
     out = subprocess.run([str(python), "-c", code], check=True, capture_output=True, text=True).stdout
     found: dict[str, str] = json.loads(out)
     return found

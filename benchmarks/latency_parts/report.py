@@ -152,7 +152,8 @@ def _threads(found: Found) -> str:
         ops, errors = (found.row("threads", system, size, metric) for metric in ("ops", "errors"))
         counted = "–" if errors is None else f"{errors['p50']:.0f}"
         body.append([_named(system), "–" if ops is None else _short(ops["p50"]), *spans, counted])
-    head = ["8 threads, half writes", "ops/s", "write ms p50 / p99", "recall ms p50 / p99", "errors"]
+    note = next((r["note"] for r in found.rows("threads", "ops")), "")
+    head = [f"{note}, half writes", "ops/s", "write ms p50 / p99", "recall ms p50 / p99", "errors"]
     return table(head, body) if body else ""
 
 

@@ -39,7 +39,8 @@ def run(bench: Bench) -> None:
                     errors.setdefault(name, Counter()).update(found["errors"])
                 bench.tick(f"{name}, {plan.threads} threads")
     size = plan.threads_size
-    bench.rows += [row(name, NAME, size, "ops", values, "ops/s") for name, values in rates.items()]
+    note = f"{plan.threads} threads"
+    bench.rows += [row(name, NAME, size, "ops", values, "ops/s", note) for name, values in rates.items()]
     for (name, call), values in seconds.items():
         if values:
             metric = f"{call.removesuffix('s')}_total_wall"
