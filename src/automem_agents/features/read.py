@@ -30,15 +30,14 @@ def read_features(found: Candidates) -> NDArray[np.float16]:
 
     Shapes: n candidates, d = ``len(READ.names)``.
     """
-    columns = (
-        found.lexical_norm,
-        found.dense_norm,
-        found.neighbours,
-        found.keep,
-        found.named,
-        np.minimum(found.message_tokens, 60_000),  # float16 ends at 65,504
-        np.full(len(found), float(found.assistant_log)),
-        found.lexical,
-        found.dense,
-    )
-    return np.stack(columns, axis=1).astype(np.float16)
+    features = np.empty((len(found), len(READ.names)), np.float16)
+    features[:, 0] = found.lexical_norm
+    features[:, 1] = found.dense_norm
+    features[:, 2] = found.neighbours
+    features[:, 3] = found.keep
+    features[:, 4] = found.named
+    features[:, 5] = np.minimum(found.message_tokens, 60_000)  # float16 ends at 65,504
+    features[:, 6] = found.assistant_log
+    features[:, 7] = found.lexical
+    features[:, 8] = found.dense
+    return features

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ class ExactIndex:
 
     Args:
         dimension: length of a vector.
+        slot_of: where ``spread`` puts the score of a seq.
 
     Examples:
         >>> index = ExactIndex(2); index.upsert([7, 9], np.eye(2, dtype=np.float32))
@@ -22,9 +23,11 @@ class ExactIndex:
         [9]
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, slot_of: Callable[[int], int] = lambda seq: seq) -> None:
         self._matrix = GrowingArray(np.float32, dimension)
         self._seqs = GrowingArray(np.int64)
+        self._slots = GrowingArray(np.int64)
+        self._slot_of = slot_of
         self._rows: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -36,7 +39,7 @@ class ExactIndex:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self._matrix.nbytes + self._seqs.nbytes + 100 * len(self._rows)
+        return self._matrix.nbytes + self._seqs.nbytes + self._slots.nbytes + 100 * len(self._rows)
 
     def upsert(self, seqs: Sequence[int], vectors: Floats) -> None:
         """Add or replace vectors."""
@@ -44,8 +47,9 @@ class ExactIndex:
             row = self._rows.get(seq)
             if row is None:
                 self._rows[seq] = len(self._seqs)
-                self._seqs.extend([seq])
-                self._matrix.extend(vector)
+                self._seqs.append(seq)
+                self._slots.append(self._slot_of(seq))
+                self._matrix.append(vector)
             else:
                 self._matrix.view()[row] = vector
 
@@ -58,24 +62,41 @@ class ExactIndex:
             last = len(self._seqs) - 1
             if row != last:  # the last row takes the free place
                 moved = int(self._seqs.view()[last])
-                self._seqs.view()[row] = moved
-                self._matrix.view()[row] = self._matrix.view()[last]
+                for column in (self._seqs, self._slots, self._matrix):
+                    column.view()[row] = column.view()[last]
                 self._rows[moved] = row
-            self._seqs.pop()
-            self._matrix.pop()
+            for column in (self._seqs, self._slots, self._matrix):
+                column.pop()
 
     def search(self, vector: Floats, k: int) -> Ints:
         """Return the seqs of the ``k`` vectors with the highest cosine, best first."""
         if not len(self):
             return np.empty(0, np.int64)
-        scores = self._matrix.view() @ vector
-        k = min(k, len(scores))
-        best = np.argpartition(-scores, k - 1)[:k]
-        seqs: Ints = self._seqs.view()[best[np.argsort(-scores[best], kind="stable")]]
+        best = largest(self._matrix.view() @ vector, k)
+        seqs: Ints = self._seqs.view()[best]
         return seqs
+
+    def spread(self, vector: Floats, slots: int) -> Floats:
+        """Return (slots,) the cosine of each vector in its slot, and -inf where there is none."""
+        out = np.full(slots, -np.inf, np.float32)
+        out[self._slots.view()] = self._matrix.view() @ vector
+        return out
 
     def cosines(self, seqs: Sequence[int], vector: Floats) -> Floats:
         """Return the cosine of each of ``seqs``, all of which must be here."""
         rows = [self._rows[seq] for seq in seqs]
         cosines: Floats = self._matrix.view()[rows] @ vector
         return cosines
+
+
+def largest(scores: Floats, k: int) -> Ints:
+    """Return where the ``k`` largest scores stand, best first.
+
+    Examples:
+        >>> largest(np.array([0.1, 0.7, 0.5], np.float32), 2).tolist()
+        [1, 2]
+    """
+    if k < len(scores):
+        best = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
+        return best[np.argsort(-scores[best], kind="stable")]
+    return np.argsort(-scores, kind="stable")

@@ -1,4 +1,4 @@
-"""A NumPy array that grows by doubling."""
+"""A NumPy array that grows by half."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class GrowingArray:
     """Append rows in amortised constant time, read them as one array.
 
     Examples:
-        >>> a = GrowingArray(np.int64); a.extend([1, 2]); a.view().tolist()
-        [1, 2]
+        >>> a = GrowingArray(np.int64); a.append(1); a.extend([2, 3]); a.view().tolist()
+        [1, 2, 3]
     """
 
     def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
@@ -30,19 +30,29 @@ class GrowingArray:
         return self._data.nbytes
 
     def view(self) -> NDArray[Any]:
-        """Return the rows; valid until the next ``extend``, writable in place."""
+        """Return the rows; valid until the next ``append``, writable in place."""
         return self._data[: self._size]
+
+    def append(self, row: Any) -> None:
+        """Append one row."""
+        if self._size == len(self._data):
+            self._reserve(self._size + 1)
+        self._data[self._size] = row
+        self._size += 1
 
     def extend(self, rows: Any) -> None:
         """Append rows."""
         new = np.asarray(rows, self._data.dtype).reshape(-1, *self._shape)
         need = self._size + len(new)
-        if need > len(self._data):
-            grown = np.empty((max(need, 2 * len(self._data)), *self._shape), self._data.dtype)
-            grown[: self._size] = self.view()
-            self._data = grown
+        self._reserve(need)
         self._data[self._size : need] = new
         self._size = need
+
+    def _reserve(self, need: int) -> None:
+        if need > len(self._data):
+            grown = np.empty((max(need, 3 * len(self._data) // 2), *self._shape), self._data.dtype)
+            grown[: self._size] = self.view()
+            self._data = grown
 
     def pop(self) -> None:
         """Drop the last row."""

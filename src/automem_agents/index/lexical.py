@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from math import log1p
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class LexicalIndex:
             self._slots[term].append(slot)
             self._counts[term].append(count)
         self._documents.append(array("i", ids))
-        self._lengths.extend([len(terms)])
+        self._lengths.append(len(terms))
         self._count(slot, +1)
         self.nbytes += 12 * len(ids) + 80
         return slot
@@ -80,14 +81,15 @@ class LexicalIndex:
         out = np.zeros(len(self), np.float32)
         if not self._live or not self._total:
             return out
-        norm = K1 * (1 - B + B * self._lengths.view() * (self._live / self._total))
+        lengths, longer = self._lengths.view(), B * self._live / self._total
         for term, weight in Counter(terms).items():
             number = self._ids.get(term)
             if number is None or not self._frequency[number]:
                 continue
             df = self._frequency[number]
-            idf = np.log1p((self._live - df + 0.5) / (df + 0.5))
-            slots = np.array(self._slots[number])  # a copy: an exported array can't grow
-            tf = np.array(self._counts[number], np.float32)
-            out[slots] += weight * idf * tf / (norm[slots] + tf)
+            idf = log1p((self._live - df + 0.5) / (df + 0.5))
+            slots = np.frombuffer(self._slots[number], np.int32)  # let go of before the array grows again
+            tf = np.frombuffer(self._counts[number], np.int32).astype(np.float32)
+            norm = K1 * (1 - B) + (K1 * longer) * lengths[slots]
+            out[slots] += weight * idf * tf / (norm + tf)
         return out

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from automem_agents.errors import UnknownDecision
+from automem_agents.journal.prepared import PreparedInsert
 from automem_agents.journal.schema import changes, decision_candidates, decisions, feedback, records, signals, turns
 from automem_agents.types import Action, Operation
 
-_INSERT = insert(decisions).returning(decisions.c.seq, sort_by_parameter_order=True)
-_INSERT_CANDIDATES = insert(decision_candidates)
+_INSERT, _INSERT_CANDIDATES = PreparedInsert(decisions), PreparedInsert(decision_candidates)
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewCandidate:
-    """A record that a READ ranked."""
+class Ranking(NamedTuple):
+    """The records that a READ ranked, best first.
 
-    record_seq: int
-    tokens: int
-    shown: bool
-    inclusion_p: float
+    Attributes:
+        record_seqs, tokens, shown, inclusion_p: as in the table, one item each.
+    """
+
+    record_seqs: Sequence[int] = ()
+    tokens: Sequence[int] = ()
+    shown: Sequence[bool] = ()
+    inclusion_p: Sequence[float] = ()
+
+    @property
+    def shown_seqs(self) -> list[int]:
+        """The records that were shown."""
+        return [seq for seq, shown in zip(self.record_seqs, self.shown, strict=True) if shown]
+
+
+_NOTHING_RANKED = Ranking()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,27 +59,29 @@ class NewDecision:
     now: int
     arguments: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
-    candidates: tuple[NewCandidate, ...] = ()
+    candidates: Ranking = _NOTHING_RANKED
 
 
 def insert_decisions(connection: Connection, rows: Sequence[NewDecision]) -> list[int]:
     """Insert decisions with their candidates; return their seqs."""
-    seqs = list(connection.scalars(_INSERT, [_values(row) for row in rows]))
-    candidates = [
-        {
-            "decision_seq": seq,
-            "position": position,
-            "record_seq": c.record_seq,
-            "tokens": c.tokens,
-            "shown": c.shown,
-            "inclusion_p": c.inclusion_p,
-        }
-        for seq, row in zip(seqs, rows, strict=True)
-        for position, c in enumerate(row.candidates)
-    ]
-    if candidates:
-        connection.execute(_INSERT_CANDIDATES, candidates)
+    seqs = [_INSERT.one(connection, _values(row)) for row in rows]
+    for seq, row in zip(seqs, rows, strict=True):
+        _INSERT_CANDIDATES.many(connection, _candidates(seq, row.candidates))
     return seqs
+
+
+def _candidates(decision_seq: int, ranking: Ranking) -> Iterator[dict[str, object]]:
+    for position, (record_seq, tokens, shown, inclusion_p) in enumerate(zip(*ranking, strict=True)):
+        yield {
+            "decision_seq": decision_seq,
+            "position": position,
+            "record_seq": record_seq,
+            "tokens": tokens,
+            "shown": shown,
+            "inclusion_p": inclusion_p,
+            "used": False,
+            "reward": None,
+        }
 
 
 def _values(row: NewDecision) -> dict[str, object]:
@@ -88,6 +101,10 @@ def _values(row: NewDecision) -> dict[str, object]:
         "reason": row.reason,
         "fallback": row.fallback,
         "now": row.now,
+        "draw": None,
+        "seed": None,
+        "reward": None,
+        "undone": False,
     }
 
 

@@ -38,7 +38,7 @@ class Journal:
         try:
             with self.write() as connection:
                 migrate(connection)
-            self._version = sqlite.DataVersion(folder)
+            self._changes = sqlite.ChangeProbe(folder)
         except BaseException:
             self._engine.dispose()
             raise
@@ -62,10 +62,11 @@ class Journal:
         with _wrapped(), self._engine.connect() as connection, connection.begin():
             yield connection
 
-    def data_version(self) -> int:
-        """Return a number that changes whenever anybody has committed."""
+    def newest_change(self) -> int:
+        """Return the seq of the newest change that anybody has committed."""
         self._check_open()
-        return self._version.read()
+        with _wrapped():
+            return self._changes.newest()
 
     def ensure_namespace(self, connection: Connection, namespace: Namespace, now: int) -> int:
         """Return the key of ``namespace``, filing it if it is new.
@@ -112,7 +113,7 @@ class Journal:
         """Close all connections; a second call does nothing."""
         if not self.closed:
             self.closed = True
-            self._version.close()
+            self._changes.close()
             self._engine.dispose()
 
     def _check_open(self) -> None:
@@ -124,5 +125,5 @@ class Journal:
 def _wrapped() -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        raise StoreUnavailable(f"the journal failed: {error.orig}") from error
+    except (DBAPIError, sqlite.DRIVER_ERROR) as error:
+        raise StoreUnavailable(f"the journal failed: {getattr(error, 'orig', error)}") from error

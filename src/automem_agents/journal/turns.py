@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 
+from automem_agents.journal.prepared import PreparedInsert, PreparedSelect
 from automem_agents.journal.schema import turns
-
-_FIND = select(turns.c.seq, turns.c.hash).where(
-    turns.c.namespace == bindparam("in_namespace"), turns.c.id == bindparam("turn_id")
-)
-_INSERT = insert(turns).returning(turns.c.seq)
 
 IMPORTED = b""  # the hash of a turn whose messages were never seen here
 
@@ -36,15 +32,23 @@ class Filed(NamedTuple):
     hash: bytes
 
 
+_FIND = PreparedSelect(
+    select(turns.c.seq, turns.c.hash).where(
+        turns.c.namespace == bindparam("in_namespace"), turns.c.id == bindparam("turn_id")
+    ),
+    Filed,
+)
+_INSERT = PreparedInsert(turns)
+
+
 def find_turn(connection: Connection, namespace: int, turn_id: str) -> Filed | None:
     """Return a turn, or None."""
-    row = connection.execute(_FIND, {"in_namespace": namespace, "turn_id": turn_id}).first()
-    return None if row is None else Filed(row.seq, row.hash)
+    return _FIND.first(connection, in_namespace=namespace, turn_id=turn_id)
 
 
 def insert_turn(connection: Connection, turn: NewTurn) -> int:
     """File a turn and return its seq."""
-    return int(connection.execute(_INSERT, asdict(turn)).scalar_one())
+    return _INSERT.one(connection, vars(turn))
 
 
 def turn_seq(connection: Connection, turn: NewTurn) -> int:

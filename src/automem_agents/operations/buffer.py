@@ -70,7 +70,7 @@ class DecisionBuffer:
             for namespace in {namespace for namespace, _ in rows}:
                 self._store.journal.ensure_namespace(connection, namespace, self._store.clock.now())
             insert_decisions(connection, [decision for _, decision in rows])
-            count_recalled(connection, Counter(c.record_seq for _, d in rows for c in d.candidates if c.shown))
+            count_recalled(connection, Counter(seq for _, new in rows for seq in new.candidates.shown_seqs))
             self._since_tidy += len(rows)
             if self._since_tidy >= _TIDY_EVERY:
                 self._since_tidy = 0

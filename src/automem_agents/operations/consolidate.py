@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision, insert_decisions
+from automem_agents.journal.records import RecordRow
 from automem_agents.operations.log import as_decision, explicit_decision
 from automem_agents.operations.same import MIN_COSINE, Statement, repeats
 from automem_agents.store import MemoryStore
@@ -38,7 +38,7 @@ def consolidate(store: MemoryStore, namespace: Namespace) -> list[Decision]:
         return [as_decision(new, None, (group[-1].id,)) for new, group in zip(news, groups, strict=True)]
 
 
-def _merge(connection: Connection, namespace: int, group: Sequence[Row[Any]], now: int, decision_seq: int) -> None:
+def _merge(connection: Connection, namespace: int, group: Sequence[RecordRow], now: int, decision_seq: int) -> None:
     older = [row.seq for row in group[:-1]]
     records.set_state(connection, namespace, older, State.SUPERSEDED, now)
     records.link(connection, group[-1].seq, older, "merge")
@@ -50,7 +50,7 @@ def _decision(store: MemoryStore, namespace: int, action: Action, reason: str) -
     return replace(asked, legal=tuple({Action.NONE: 0, action: 0}), policy="rules@1", reason=reason)
 
 
-def _groups(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
+def _groups(rows: Sequence[RecordRow]) -> Iterator[list[RecordRow]]:
     """Yield groups of records that repeat one another, each oldest first."""
     root = list(range(len(rows)))
 
@@ -63,13 +63,13 @@ def _groups(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
     for i, j in _pairs(rows):
         if find(i) != find(j) and repeats(_statement(rows[i]), _statement(rows[j])):
             root[find(j)] = find(i)
-    groups: dict[int, list[Row[Any]]] = {}
+    groups: dict[int, list[RecordRow]] = {}
     for i, row in enumerate(rows):
         groups.setdefault(find(i), []).append(row)
     yield from (group for group in groups.values() if len(group) > 1)
 
 
-def _pairs(rows: Sequence[Row[Any]]) -> Iterator[tuple[int, int]]:
+def _pairs(rows: Sequence[RecordRow]) -> Iterator[tuple[int, int]]:
     """Yield pairs whose vectors are close, a block of the similarity matrix at a time."""
     if not rows:
         return
@@ -82,5 +82,5 @@ def _pairs(rows: Sequence[Row[Any]]) -> Iterator[tuple[int, int]]:
                 yield start + i, j
 
 
-def _statement(row: Row[Any]) -> Statement:
-    return Statement(row.speaker, row.text, records.label_of(row))
+def _statement(row: RecordRow) -> Statement:
+    return Statement(row.speaker, row.text, records.label_of(row.occurred_at, row.date_text))

@@ -78,9 +78,9 @@ def _check_unchanged(connection: Connection, namespace: int, effects: Sequence[R
         state = State(rows[effect.record_seq].state)
         if state is not _LEFT[effect.op]:
             raise Conflict(f"{effect.record_id} was changed later (it is {state}): undo that decision first")
-    returning = [rows[e.record_seq] for e in effects if e.op in ("supersede", "forget") and rows[e.record_seq].key]
-    turns = {row.turn_seq for row in returning}  # segments of one long fact share its key
-    for key in {row.key for row in returning}:
+    returning = [rows[e.record_seq] for e in effects if e.op in ("supersede", "forget")]
+    turns = {row.turn_seq for row in returning if row.key}  # segments of one long fact share its key
+    for key in {row.key for row in returning if row.key}:
         stated = records.rows_by_seq(connection, namespace, records.live_with_key(connection, namespace, key))
         if any(seq not in rows and row.turn_seq not in turns for seq, row in stated.items()):
             raise Conflict(f"another record states {key!r} by now: forget that one first")

@@ -90,12 +90,13 @@ class Message(BaseModel):
 
 @dataclass(frozen=True)
 class Turn:
-    """Messages to observe, and where they were said."""
+    """Messages to observe, and where they were said; ``is_new`` if its id was made for it."""
 
     messages: tuple[Message, ...]
     turn_id: str
     run_id: str | None = None
     session: str | None = None
+    is_new: bool = False
 
 
 def checked_messages(messages: object) -> tuple[Message, ...]:
@@ -142,4 +143,5 @@ def checked_turn(messages: Messages, turn_id: str | None, run_id: str | None, se
         turn_id=new_id("turn") if turn_id is None else checked_id("turn_id", turn_id),
         run_id=None if run_id is None else checked_id("run_id", run_id),
         session=None if session is None else checked_id("session", session),
+        is_new=turn_id is None,
     )

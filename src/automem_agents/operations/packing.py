@@ -15,7 +15,7 @@ class Packer:
     """Greedy packing that knows what a recall costs as a whole: fence, refs, lines, and date lines shared by runs.
 
     Args:
-        seqs, line_costs, dates, date_costs: (n,) of the candidates; a line's cost includes its ref.
+        seqs, line_costs, dates, date_costs: (n,) of the candidates; a line's cost includes its ref, a date is a number, 0 for none.
         budget: tokens left for lines once the fence is paid.
         top_k: at most so many records.
         pool: how far down the ranking to look at least; beyond it, what no longer fits ends the search.
@@ -24,53 +24,51 @@ class Packer:
         examined: how far down the ranking the last call looked.
 
     Examples:
-        >>> packer = Packer(np.array([1, 2]), np.array([5, 5]), ["8 May", "8 May"], np.array([3, 3]), 13, None, 10)
+        >>> packer = Packer(np.array([1, 2]), np.array([5, 5]), np.array([0, 0]), np.array([3, 3]), 13, None, 10)
         >>> packer(np.array([1, 0])).tolist()
         [1, 0]
     """
 
     seqs: Ints
     line_costs: Ints
-    dates: list[str] | tuple[str, ...]
+    dates: Ints
     date_costs: Ints
     budget: int
     top_k: int | None
     pool: int
     examined: int = 0
-    _chosen: list[tuple[int, str, int]] = field(default_factory=list)
+    _seqs: list[int] = field(default_factory=list)
+    _dates: list[tuple[int, int]] = field(default_factory=list)
 
     def __call__(self, order: Ints) -> Ints:
         """Return the candidates that fit, in the order given."""
-        self._chosen, left = [], self.budget
+        self._seqs, self._dates, left = [], [], self.budget
         shown: list[int] = []
         self.examined = min(self.pool, len(order))
-        for position, candidate in enumerate(order.tolist()):
-            if self.top_k is not None and len(shown) >= self.top_k:
-                break
-            cost = int(self.line_costs[candidate]) + self._date_cost(candidate)
-            if cost <= left:
-                left -= cost
-                shown.append(candidate)
-                self._choose(candidate)
-                self.examined = max(self.examined, position + 1)
-            elif position >= self.pool:
-                break
+        for start in range(0, len(order), max(self.pool, 1)):  # few rankings are read to their end
+            part = order[start : start + self.pool]
+            lists = (self.line_costs, self.seqs, self.dates, self.date_costs)
+            rows = zip(part.tolist(), *(column[part].tolist() for column in lists), strict=True)
+            for position, (candidate, cost, seq, date, date_cost) in enumerate(rows, start):
+                if self.top_k is not None and len(shown) >= self.top_k:
+                    return np.array(shown, np.int64)
+                at = bisect_left(self._seqs, seq)
+                total = cost if cost > left else cost + self._date_cost(at, date, date_cost)
+                if total <= left:
+                    left -= total
+                    shown.append(candidate)
+                    self._seqs.insert(at, seq)
+                    self._dates.insert(at, (date, date_cost))
+                    self.examined = max(self.examined, position + 1)
+                elif position >= self.pool:
+                    return np.array(shown, np.int64)
         return np.array(shown, np.int64)
 
-    def _place(self, candidate: int) -> tuple[int, tuple[int, str, int]]:
-        item = (int(self.seqs[candidate]), self.dates[candidate], int(self.date_costs[candidate]))
-        return bisect_left(self._chosen, item), item
-
-    def _choose(self, candidate: int) -> None:
-        at, item = self._place(candidate)
-        self._chosen.insert(at, item)
-
-    def _date_cost(self, candidate: int) -> int:
-        """What the date lines cost more once the candidate stands in its place in time."""
-        at, (_, date, cost) = self._place(candidate)
-        before = self._chosen[at - 1][1] if at else ""
-        after = self._chosen[at] if at < len(self._chosen) else None
+    def _date_cost(self, at: int, date: int, cost: int) -> int:
+        """What the date lines cost more once a candidate stands at a place in time."""
+        before = self._dates[at - 1][0] if at else 0  # nothing stands above what has no date
         extra = cost if date != before else 0
-        if after is not None:
-            extra += after[2] * (int(after[1] != date) - int(after[1] != before))
+        if at < len(self._dates):
+            after, after_cost = self._dates[at]
+            extra += after_cost * (int(after != date) - int(after != before))
         return extra

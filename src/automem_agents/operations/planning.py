@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from automem_agents.errors import PolicyError
 from automem_agents.features import WRITE, write_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision
+from automem_agents.journal.records import RecordRow
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.pieces import Piece
 from automem_agents.operations.same import MIN_COSINE, Statement, overlap, repeats, same_moment
@@ -130,6 +130,8 @@ class Planner:
         mine = Statement(piece.message.speaker, piece.text, piece.date)
         if (piece.fingerprint, piece.date) in self._said:
             return True
+        if not self.ws.knows_print(piece.fingerprint):
+            return False
         rows = records.live_with_fingerprint(self.connection, self.namespace, piece.fingerprint)
         same_key = [row for row in rows if piece.message.key is None or row.key == piece.message.key]
         return any(same_moment(mine, _statement(row)) for row in same_key)
@@ -173,5 +175,5 @@ class Planner:
         )
 
 
-def _statement(row: Row[Any]) -> Statement:
-    return Statement(row.speaker, row.text, records.label_of(row))
+def _statement(row: RecordRow) -> Statement:
+    return Statement(row.speaker, row.text, records.label_of(row.occurred_at, row.date_text))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automem_agents.features import READ, read_features
 from automem_agents.journal import records
-from automem_agents.journal.decisions import NewCandidate, NewDecision
+from automem_agents.journal.decisions import NewDecision, Ranking
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.packing import Packer
@@ -85,13 +85,11 @@ def _reason(found: int, evident: int, shown: int, tokens: int, budget: int) -> s
     return f"none of {found} candidates has anything to do with the query"
 
 
-def _logged(found: Candidates, order: Ints, packer: Packer, recall: Recall) -> tuple[NewCandidate, ...]:
+def _logged(found: Candidates, order: Ints, packer: Packer, recall: Recall) -> Ranking:
     shown = {hit.seq for hit in recall.hits}
-    rows = zip(found.seqs[order].tolist(), packer.line_costs[order].tolist(), strict=True)
-    return tuple(
-        NewCandidate(record_seq=seq, tokens=cost, shown=seq in shown, inclusion_p=float(seq in shown))
-        for seq, cost in rows
-    )
+    seqs: list[int] = found.seqs[order].tolist()
+    was_shown = [seq in shown for seq in seqs]
+    return Ranking(seqs, packer.line_costs[order].tolist(), was_shown, [float(is_shown) for is_shown in was_shown])
 
 
 def _packer(store: MemoryStore, found: Candidates, request: ReadRequest, nonce: str) -> Packer:
@@ -100,7 +98,7 @@ def _packer(store: MemoryStore, found: Candidates, request: ReadRequest, nonce: 
     return Packer(
         seqs=found.seqs,
         line_costs=found.line_tokens + ref,
-        dates=found.dates,
+        dates=found.date_numbers,
         date_costs=found.date_tokens,
         budget=request.max_tokens - fence,
         top_k=request.top_k,
@@ -126,7 +124,7 @@ def _show(store: MemoryStore, request: ReadRequest, found: Candidates, choice: R
 
 def _entry(found: Candidates, i: int, by_seq: Mapping[int, MemoryRecord]) -> Entry:
     seq = int(found.seqs[i])
-    return Entry(seq, found.dates[i], record_line(by_seq[seq].speaker, by_seq[seq].text))
+    return Entry(seq, found.dates[int(found.date_numbers[i])], record_line(by_seq[seq].speaker, by_seq[seq].text))
 
 
 def _hit(
@@ -150,8 +148,7 @@ def _hit(
 def fetch(store: MemoryStore, namespace: Namespace, seqs: Sequence[int]) -> dict[int, MemoryRecord]:
     """Return the live records of ``seqs``, re-read from the journal with their namespace."""
     with store.journal.read() as connection:
-        rows = records.rows_by_seq(connection, namespace.key, seqs)
-        live = [row for row in rows.values() if row.state == State.LIVE]
+        live = records.live_by_seq(connection, namespace.key, seqs)
         found = records.to_records(connection, namespace, live)
     return {row.seq: record for row, record in zip(live, found, strict=True)}
 

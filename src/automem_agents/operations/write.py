@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from hashlib import blake2b
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -13,7 +14,7 @@ from automem_agents.clock import to_micros
 from automem_agents.errors import Conflict
 from automem_agents.journal import records
 from automem_agents.journal.decisions import decisions_of_turn, insert_decisions
-from automem_agents.journal.records import NewRecord, label_of
+from automem_agents.journal.records import NewRecord, RecordRow, label_of
 from automem_agents.journal.turns import IMPORTED, NewTurn, find_turn, insert_turn
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import as_decision, explicit_decision, load_decision
@@ -21,10 +22,10 @@ from automem_agents.operations.messages import Turn
 from automem_agents.operations.pieces import pieces_of, sanitised
 from automem_agents.operations.planning import Plan, Planner
 from automem_agents.protocols import Policy, Scrubber
-from automem_agents.store import MemoryStore
+from automem_agents.store import Absorbed, MemoryStore
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.render import record_line, record_text
-from automem_agents.types import TRUST, Action, Namespace, Operation, Receipt, State
+from automem_agents.types import TRUST, Action, Decision, Namespace, Operation, Receipt, State
 
 
 def observe(
@@ -44,14 +45,21 @@ def observe(
     nothing = store.embed([])
     vectors = [nothing if piece.refused else next(embedded) for piece in pieces]
     digest = _digest(turn)
+    key = namespace.key
     with store.journal.write() as connection:
-        earlier = _earlier(connection, namespace, turn, digest)
+        earlier = None if turn.is_new else _earlier(connection, namespace, turn, digest)
         if earlier is not None:
             return earlier
-        key = store.journal.ensure_namespace(connection, namespace, store.clock.now())
-        with store.working_set(key, connection) as ws:
+        with store.working_set(key) as ws:
             plans = Planner(store, connection, ws, policy, key, turn.run_id).plan(pieces, vectors)
-        return _commit(store, connection, key, turn, digest, plans)
+            before, filed = ws.seen, ws.filed
+        if filed != namespace:
+            store.journal.ensure_namespace(connection, namespace, store.clock.now())
+        stored = _store(store, connection, key, turn, digest, plans)
+    added = [RecordRow(seq=seq, turn_id=turn.turn_id, **vars(new)) for new, seq in stored.records]
+    gone = [seq for plan in plans for seq in plan.replaces]
+    store.absorb(key, ws, Absorbed(namespace, before, stored.last_change or before, added, gone))
+    return Receipt(state="committed", turn_id=turn.turn_id, decisions=stored.decisions)
 
 
 def update(store: MemoryStore, namespace: Namespace, record_id: str, text: str, scrubber: Scrubber | None) -> Receipt:
@@ -64,7 +72,7 @@ def update(store: MemoryStore, namespace: Namespace, record_id: str, text: str, 
     text = sanitised(text, scrubber)
     with store.journal.read() as connection:
         row = records.row_by_id(connection, namespace.key, record_id)
-    rendered = record_text(row.speaker, label_of(row), text)
+    rendered = record_text(row.speaker, label_of(row.occurred_at, row.date_text), text)
     vector = store.embed([rendered])[0]
     now = store.clock.now()
     with store.journal.write() as connection:
@@ -116,21 +124,31 @@ def _earlier(connection: Connection, namespace: Namespace, turn: Turn, digest: b
     return Receipt(state="committed", turn_id=turn.turn_id, decisions=decided)
 
 
-def _commit(
+class _Stored(NamedTuple):
+    """What a turn left in the journal: its decisions, its records with their seqs, and the last change it logged."""
+
+    decisions: tuple[Decision, ...]
+    records: list[tuple[NewRecord, int]]
+    last_change: int
+
+
+def _store(
     store: MemoryStore, connection: Connection, namespace: int, turn: Turn, digest: bytes, plans: Sequence[Plan]
-) -> Receipt:
+) -> _Stored:
     now = store.clock.now()
     turn_seq = insert_turn(connection, NewTurn(turn.turn_id, namespace, turn.run_id, turn.session, digest, now))
     logged = [replace(plan.decision, turn_seq=turn_seq) for plan in plans]
-    decision_seqs = insert_decisions(connection, logged) if logged else []
+    decision_seqs = insert_decisions(connection, logged)
     stored = [(plan, seq) for plan, seq in zip(plans, decision_seqs, strict=True) if plan.stores]
     rows = [_row(plan, namespace, turn, turn_seq, now) for plan, _ in stored]
-    record_seqs = records.insert_records(connection, rows) if rows else []
+    record_seqs = records.insert_records(connection, rows)
+    last = 0
     for (plan, decision_seq), record_seq, new in zip(stored, record_seqs, rows, strict=True):
-        replace_records(connection, namespace, record_seq, plan.replaces, plan.relation, new.valid_from, decision_seq)
+        replaced, relation = plan.replaces, plan.relation
+        last = replace_records(connection, namespace, record_seq, replaced, relation, new.valid_from, decision_seq)
     ids = {plan.decision.id: new.id for (plan, _), new in zip(stored, rows, strict=True)}
     decided = tuple(as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged)
-    return Receipt(state="committed", turn_id=turn.turn_id, decisions=decided)
+    return _Stored(decided, list(zip(rows, record_seqs, strict=True)), last)
 
 
 def replace_records(
@@ -141,13 +159,14 @@ def replace_records(
     relation: str,
     at: int,
     decision_seq: int,
-) -> None:
-    """Log a new record, and leave tombstones of those it replaces."""
-    records.log_changes(connection, namespace, [record_seq], "add", decision_seq)
+) -> int:
+    """Log a new record, and leave tombstones of those it replaces; return the last change's seq."""
+    last = records.log_changes(connection, namespace, [record_seq], "add", decision_seq)
     if replaced:
         records.set_state(connection, namespace, replaced, State.SUPERSEDED, at)
         records.link(connection, record_seq, replaced, relation)
-        records.log_changes(connection, namespace, replaced, "supersede", decision_seq)
+        last = records.log_changes(connection, namespace, replaced, "supersede", decision_seq)
+    return last
 
 
 def _row(plan: Plan, namespace: int, turn: Turn, turn_seq: int | None, now: int) -> NewRecord:

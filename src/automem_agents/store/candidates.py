@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automem_agents.index.exact import largest
 from automem_agents.protocols import Floats, Ints
+from automem_agents.store.names import Names
 from automem_agents.store.working_set import WorkingSet
 
-Cosines = Callable[[Sequence[int]], Floats]
+Cosines = Callable[[Ints], Floats]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Candidates:
         named: (n,) 1.0 where the query names the speaker.
         message_tokens: (n,) cost of the whole message that each was cut from.
         line_tokens: (n,) cost as a line of a recall.
-        dates, date_tokens: the date line each stands under, and its cost.
+        date_numbers, date_tokens: (n,) the date line each stands under, by its number, and its cost.
+        dates: the date of a number.
         assistant_log: whether the namespace holds assistant turns.
     """
 
@@ -41,8 +44,9 @@ class Candidates:
     named: Floats
     message_tokens: Ints
     line_tokens: Ints
-    dates: tuple[str, ...]
+    date_numbers: Ints
     date_tokens: Ints
+    dates: Names
     assistant_log: bool
 
     def __len__(self) -> int:
@@ -50,62 +54,69 @@ class Candidates:
 
 
 def find(
-    ws: WorkingSet, query: str, dense_seqs: Ints, cosines: Cosines, count: int, allowed: NDArray[np.bool_]
+    ws: WorkingSet, query: str, dense: Ints, cosines: Cosines, count: int, allowed: NDArray[np.bool_], narrow: bool
 ) -> Candidates:
-    """Gather the candidates of a query.
+    """Gather and describe the candidates of a query.
 
     Args:
-        dense_seqs: nearest records by vector, from Chroma, the exact scan, or both.
-        cosines: gives the cosine of records to the query, from the journal's vectors.
+        dense: slots of the nearest records by vector, from Chroma, the exact scan, or both.
+        cosines: gives the cosine of slots to the query, from the journal's vectors.
         count: how many the lexical search proposes.
         allowed: (slots,) which records may be returned.
+        narrow: whether ``allowed`` leaves out live records.
     """
-    lexical = np.where(allowed, ws.lexical_scores(query), 0.0).astype(np.float32)
-    core = np.union1d(_allowed(ws.slots(dense_seqs.tolist()), allowed), _best(lexical, count))
-    chosen = _with_neighbours(ws, core, allowed)
-    scored = _with_neighbours(ws, chosen, allowed)  # neighbours of neighbours lend their scores
-    columns = ws.columns()
-    chosen = chosen[np.argsort(columns.seqs[chosen])]  # a record that came back has a later slot
-    cos = cosines(columns.seqs[scored].tolist())
-    lexical_norm, dense_norm = _scaled(lexical[scored]), _scaled(cos)
-    spread = np.zeros(len(lexical) + 1, np.float32)  # slot -1 stands for "no neighbour" and stays 0
-    spread[scored] = lexical_norm + dense_norm
-    at = np.searchsorted(scored, chosen)
-    keep = columns.keep[allowed] if allowed.any() else columns.keep
-    speakers, named = ws.speakers(chosen), ws.named_speakers(query)
-    dates = ws.dates(chosen)
+    lexical = ws.lexical_scores(query) * allowed
+    marked = np.zeros(len(allowed) + 1, np.bool_)  # slot -1 stands for "no neighbour"
+    marked[dense] = True
+    marked[_best(lexical, count)] = True
+    chosen = ws.by_age(_with_neighbours(ws, marked, allowed))
+    scored = _with_neighbours(ws, marked, allowed)  # neighbours of neighbours lend their scores
+    lexical_norm, dense_norm, cosine = (np.zeros(len(marked), np.float32) for _ in range(3))
+    cosine[scored] = cosines(scored)
+    lexical_norm[scored], dense_norm[scored] = _scaled(lexical[scored]), _scaled(cosine[scored])
+    keep = ws.keep_values(allowed if narrow else None)
+    dates = ws.date_numbers(chosen)
     return Candidates(
-        seqs=columns.seqs[chosen],
+        seqs=ws.seqs(chosen),
         lexical=lexical[chosen],
-        dense=cos[at],
-        lexical_norm=lexical_norm[at],
-        dense_norm=dense_norm[at],
-        neighbours=spread[ws.around(chosen)].sum(axis=1),
-        keep=(columns.keep[chosen] - keep.mean()) / max(float(keep.std()), 1e-9) if len(chosen) else keep[:0],
-        named=np.array([name in named for name in speakers], np.float32),
-        message_tokens=columns.message_tokens[chosen],
-        line_tokens=columns.line_tokens[chosen],
-        dates=tuple(dates),
-        date_tokens=np.array([ws.date_tokens(date) for date in dates], np.int64),
+        dense=cosine[chosen],
+        lexical_norm=lexical_norm[chosen],
+        dense_norm=dense_norm[chosen],
+        neighbours=(lexical_norm + dense_norm)[ws.around(chosen)].sum(axis=1),
+        keep=(ws.keep(chosen) - np.float32(keep.mean)) / np.float32(max(keep.deviation, 1e-9)),
+        named=_is_one_of(ws.speaker_numbers(chosen), ws.named_speakers(query)),
+        message_tokens=ws.message_tokens(chosen),
+        line_tokens=ws.line_tokens(chosen),
+        date_numbers=dates,
+        date_tokens=ws.date_tokens.view()[dates],
+        dates=ws.dates,
         assistant_log=ws.assistant_log,
     )
 
 
-def _allowed(slots: Ints, allowed: NDArray[np.bool_]) -> Ints:
-    kept: Ints = slots[allowed[slots]]
-    return kept
+def _with_neighbours(ws: WorkingSet, marked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> Ints:
+    """Mark the neighbours of the slots that are marked; return all that are."""
+    core = np.flatnonzero(marked[:-1] & allowed)
+    marked[ws.around(core).ravel()] = True
+    return np.flatnonzero(marked[:-1] & allowed)
+
+
+def nearest_slots(cosines: Floats, allowed: NDArray[np.bool_], count: int) -> Ints:
+    """Return the ``count`` slots of the highest cosines among those allowed, best first."""
+    best = largest(np.where(allowed, cosines, -np.inf), count)
+    return best[allowed[best]]
+
+
+def _is_one_of(numbers: Ints, wanted: list[int]) -> Floats:
+    found = np.zeros(len(numbers), np.float32)
+    for number in wanted:
+        found[numbers == number] = 1
+    return found
 
 
 def _best(scores: Floats, count: int) -> Ints:
     hits = np.flatnonzero(scores > 0)
-    if len(hits) > count:
-        hits = hits[np.argpartition(-scores[hits], count - 1)[:count]]
-    return hits
-
-
-def _with_neighbours(ws: WorkingSet, slots: Ints, allowed: NDArray[np.bool_]) -> Ints:
-    around = ws.around(slots).ravel()
-    return np.union1d(slots, _allowed(around[around >= 0], allowed)).astype(np.int64)
+    return hits[largest(scores[hits], count)] if len(hits) > count else hits
 
 
 def _scaled(scores: Floats) -> Floats:

@@ -82,7 +82,9 @@ def _batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
 
 
 def _replace_vectors(connection: Connection, rows: Sequence[Row[Any]], embedder: CheckedEmbedder) -> None:
-    vectors = embedder.embed([record_text(row.speaker, label_of(row), row.text) for row in rows])
+    vectors = embedder.embed(
+        [record_text(row.speaker, label_of(row.occurred_at, row.date_text), row.text) for row in rows]
+    )
     statement = update(records).where(records.c.seq == bindparam("row")).values(vector=bindparam("new"))
     values = [{"row": r.seq, "new": v.astype("<f4").tobytes()} for r, v in zip(rows, vectors, strict=True)]
     connection.execute(statement, values)

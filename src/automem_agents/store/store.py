@@ -6,10 +6,10 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -18,9 +18,9 @@ from automem_agents.errors import EmbedderMismatch, StoreUnavailable, VectorInde
 from automem_agents.index.client import ClientChroma
 from automem_agents.index.embedded import EmbeddedChroma
 from automem_agents.journal import Journal, erase, records, schema
-from automem_agents.protocols import Clock, Embedder, Floats, TokenCounter
+from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
 from automem_agents.settings import Settings
-from automem_agents.store.candidates import Candidates, find
+from automem_agents.store.candidates import Candidates, find, nearest_slots
 from automem_agents.store.dense import DenseSearch
 from automem_agents.store.indexer import Indexer
 from automem_agents.store.working_set import WorkingSet
@@ -32,15 +32,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Absorbed(NamedTuple):
+    """What a transaction that is now committed did to a namespace.
+
+    Attributes:
+        after: the newest change before it, in any namespace.
+        upto: its own last change.
+        added, gone: the records it made, and those it took out of recall.
+    """
+
+    namespace: Namespace
+    after: int
+    upto: int
+    added: Sequence[records.RecordRow]
+    gone: Sequence[int]
+
+
 @dataclass
 class _Entry:
-    """A working set, the newest change it has seen, and the commit after which that was checked."""
+    """A working set, the mark of the index that it follows, and the bytes it is counted with."""
 
     ws: WorkingSet
     lock: threading.RLock = field(default_factory=threading.RLock)
-    seen: int = -1
-    version: int = -1
     mark: int = 0
+    nbytes: int = 0
 
 
 class MemoryStore:
@@ -111,18 +126,18 @@ class MemoryStore:
         return self.embedder.embed(texts)
 
     @contextmanager
-    def working_set(self, namespace: int, connection: Connection | None = None) -> Iterator[WorkingSet]:
-        """Lend the namespace's working set, current with everything committed (and with ``connection``)."""
+    def working_set(self, namespace: int) -> Iterator[WorkingSet]:
+        """Lend the namespace's working set, current with everything committed."""
         entry = self._entry(namespace)
         with entry.lock:
-            version = self.journal.data_version()
-            if version != entry.version or connection is not None:
-                with nullcontext(connection) if connection else self.journal.read() as reader:
-                    self._refresh(namespace, entry, reader)
-                entry.version = version if connection is None else -1
+            newest = self.journal.newest_change()
+            if entry.ws.seen < newest:
+                with self.journal.read() as connection:
+                    self._refresh(namespace, entry, connection)
+                entry.ws.seen = max(newest, entry.ws.newest)
             self._follow_index(namespace, entry)
             yield entry.ws
-        self._shrink(namespace)
+        self._make_room(namespace, entry)
 
     def _entry(self, namespace: int) -> _Entry:
         with self._lock:
@@ -133,22 +148,40 @@ class MemoryStore:
             return entry
 
     def _refresh(self, namespace: int, entry: _Entry, connection: Connection) -> None:
-        fresh = entry.seen < 0 or entry.ws.wasted
-        newest, changed = records.changes_since(connection, namespace, max(entry.seen, 0))
-        if fresh or None in changed:
+        newest, changed = records.changes_since(connection, namespace, entry.ws.newest)
+        if entry.ws.seen < 0 or entry.ws.wasted or None in changed:
             entry.ws = WorkingSet(self.embedder.dimension, self.counter)
             entry.mark = self._mark(namespace)
-            _, tail = records.changes_since(connection, namespace, entry.mark)
-            rows = list(records.live_rows(connection, namespace))
-            indexed = frozenset(row.seq for row in rows) - set(tail) if entry.mark else frozenset()
-            entry.ws.add(rows, without_vector=frozenset(indexed))
+            rows = records.live_rows(connection, namespace)
+            entry.ws.add(rows, without_vector=self._indexed(connection, namespace, entry.mark, rows))
         else:
             seqs = [seq for seq in changed if seq is not None]
             rows_now = records.rows_by_seq(connection, namespace, seqs)
             live = [rows_now[seq] for seq in sorted(rows_now) if rows_now[seq].state == State.LIVE]
             entry.ws.remove(set(seqs) - {row.seq for row in live})
             entry.ws.add(live)
-        entry.seen = max(newest, 0)
+        entry.ws.newest = newest
+
+    def _indexed(
+        self, connection: Connection, namespace: int, mark: int, rows: Sequence[records.RecordRow]
+    ) -> frozenset[int]:
+        """Return the records whose vectors Chroma serves at a mark."""
+        if not mark:
+            return frozenset()
+        _, tail = records.changes_since(connection, namespace, mark)
+        return frozenset(row.seq for row in rows) - set(tail)
+
+    def absorb(self, namespace: int, ws: WorkingSet, change: Absorbed) -> None:
+        """Take what was just committed into the working set it was planned with, unless that has read it already."""
+        entry = self._entry(namespace)
+        with entry.lock:
+            if entry.ws is ws and ws.seen == change.after:
+                ws.remove(change.gone)
+                ws.add(change.added)
+                if change.added or change.gone:
+                    ws.seen = ws.newest = change.upto
+                ws.filed = change.namespace
+        self._make_room(namespace, entry)
 
     def _mark(self, namespace: int) -> int:
         try:
@@ -163,7 +196,7 @@ class MemoryStore:
         if len(entry.ws) < self.settings.index_threshold and not entry.mark:
             return
         mark = self._mark(namespace)
-        if mark < entry.seen:
+        if mark < entry.ws.newest:
             self.indexer.notify(namespace)
         if mark > entry.mark:
             with self.journal.read() as connection:
@@ -171,15 +204,19 @@ class MemoryStore:
             entry.ws.exact.remove(list(set(entry.ws.all_seqs()) - set(tail)))
         entry.mark = mark
 
-    def _shrink(self, keep: int) -> None:
+    def _make_room(self, keep: int, entry: _Entry) -> None:
         """Let go of the least recently used working sets beyond the limit."""
+        nbytes = entry.ws.nbytes
+        if nbytes == entry.nbytes:
+            return
         with self._lock:
-            total = sum(entry.ws.nbytes for entry in self._entries.values())
+            entry.nbytes = nbytes
+            total = sum(held.nbytes for held in self._entries.values())
             for namespace in list(self._entries):
                 if total <= self.settings.working_set_bytes:
                     return
                 if namespace != keep:
-                    total -= self._entries.pop(namespace).ws.nbytes
+                    total -= self._entries.pop(namespace).nbytes
 
     def catch_up(self, timeout: float) -> bool:
         """Wait until Chroma has what the namespaces in use hold; False if that took longer than ``timeout`` seconds."""
@@ -194,12 +231,20 @@ class MemoryStore:
         self, namespace: int, query: str, vector: Floats, run_id: str | None = None, only: Sequence[int] | None = None
     ) -> Candidates:
         """Return the candidates of a query, from the exact scan or Chroma; both give the same to the same scorer."""
+        count, narrow = self.settings.candidates, only is not None or run_id is not None
         with self.working_set(namespace) as ws:
-            allowed = ws.mask(only, run_id)
-            count = self.settings.candidates
-            narrow = only is not None or run_id is not None
-            dense = self.dense.nearest(namespace, ws, vector, len(ws) if narrow else count)
-            return find(ws, query, dense, lambda seqs: self.dense.cosines(namespace, ws, seqs, vector), count, allowed)
+            allowed, wanted = ws.mask(only, run_id), len(ws) if narrow else count
+            if len(ws.exact) == len(ws):
+                cosines = ws.exact.spread(vector, len(allowed))
+                nearest = nearest_slots(cosines, allowed, wanted)
+                return find(ws, query, nearest, lambda slots: cosines[slots], count, allowed, narrow)
+
+            def looked_up(slots: Ints) -> Floats:
+                return self.dense.cosines(namespace, ws, ws.seqs(slots).tolist(), vector)
+
+            found = self.dense.nearest(namespace, ws, vector, wanted)
+            nearest = ws.slots(found.tolist())
+            return find(ws, query, nearest[allowed[nearest]], looked_up, count, allowed, narrow)
 
     def namespaces_of(self, namespace: Namespace) -> list[Namespace]:
         """Return every namespace of a user in an app: their own, and those of all agents."""

@@ -4,77 +4,80 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row
 
 from automem_agents.index.exact import ExactIndex
 from automem_agents.index.growing import GrowingArray
 from automem_agents.index.lexical import LexicalIndex
-from automem_agents.journal.records import label_of
+from automem_agents.journal.records import RecordRow, label_of
 from automem_agents.protocols import Floats, Ints, TokenCounter
+from automem_agents.store.names import Names
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.cues import keep_value
 from automem_agents.text.render import date_line, record_line, record_text
 from automem_agents.text.terms import terms
+from automem_agents.types import Namespace
 
 _NONE = -1
+_HASH = slice(0, 8)  # bytes of a hash that are kept
 
 
-@dataclass(frozen=True)
-class Spec:
-    """One live record as the working set keeps it, beside numbers and vectors."""
+class KeepValues(NamedTuple):
+    """Mean and standard deviation of the keep values of live records."""
 
-    seq: int
-    speaker: str
-    date: str
-    run_id: str | None
-    session: str | None
-    line: bytes
-
-
-class Columns(NamedTuple):
-    """(slots,) arrays."""
-
-    seqs: Ints
-    message_tokens: Ints
-    line_tokens: Ints
-    keep: Floats
+    mean: float
+    deviation: float
 
 
 class WorkingSet:
     """Search structures over the live records of one namespace. Not thread-safe: hold ``lock`` of the store's entry.
 
+    A record has a slot, a number from 0 in the order of arrival; a slot isn't used again.
+
     Args:
         dimension: length of the vectors.
         counter: counts the tokens of date lines.
+
+    Attributes:
+        seen: seq of the newest change, in any namespace, up to which this is current; -1 before it was filled.
+        newest: seq of the newest change in this namespace among those.
+        filed: the namespace, once the journal is known to have it.
+        dates: the date of a number; ``""`` is 0.
+        date_tokens: cost of the line that shows the date of a number.
     """
 
     def __init__(self, dimension: int, counter: TokenCounter) -> None:
         self._counter = counter
-        self.exact = ExactIndex(dimension)
-        self._lexical = LexicalIndex()
-        self._specs: list[Spec] = []
         self._slot: dict[int, int] = {}
+        self.exact = ExactIndex(dimension, self._slot.__getitem__)
+        self._lexical = LexicalIndex()
         self._alive = GrowingArray(np.bool_)
         self._seqs = GrowingArray(np.int64)
-        self._tokens = GrowingArray(np.int64)
-        self._line_tokens = GrowingArray(np.int64)
-        self._message = GrowingArray(np.int64)
-        self._message_tokens = GrowingArray(np.int64)
-        self._messages: dict[tuple[int, int], int] = {}
+        self._tokens = GrowingArray(np.int32)
+        self._line_tokens = GrowingArray(np.int32)
+        self._message = GrowingArray(np.int32)
+        self._message_tokens = GrowingArray(np.int32)
         self._keep = GrowingArray(np.float32)
-        self._around = GrowingArray(np.int64, 2)
-        self._sessions: dict[str, list[tuple[int, int]]] = {}
-        self._speakers: dict[str, int] = {}
-        self._lines: Counter[bytes] = Counter()
-        self._date_tokens: dict[str, int] = {"": counter.count(date_line("undated"))}
+        self._around = GrowingArray(np.int32, 2)
+        self._date, self._speaker, self._run, self._session = (GrowingArray(np.int32) for _ in range(4))
+        self._prints, self._lines = GrowingArray(np.int64), GrowingArray(np.int64)
+        self._messages: dict[tuple[int, int], int] = {}
+        self.dates, self.speakers, self._runs, self._sessions = Names(), Names(), Names(), Names()
+        self.date_tokens = GrowingArray(np.int32)
+        self._members: list[list[int]] = []
+        self._speaker_counts: list[int] = []
         self._assistant: set[int] = set()
+        self._keep_values: KeepValues | None = None
+        self._in_order = True
+        self.seen = -1
+        self.newest = 0
+        self.filed: Namespace | None = None
+        self._columns = [value for value in vars(self).values() if isinstance(value, GrowingArray)]
+        self._number_date("")
 
     def __len__(self) -> int:
         return len(self._slot)
@@ -85,66 +88,81 @@ class WorkingSet:
     @property
     def nbytes(self) -> int:
         """About how many bytes this holds."""
-        columns: list[GrowingArray] = [self._alive, self._seqs, self._tokens, self._line_tokens, self._keep]
-        columns += [self._message, self._message_tokens, self._around]
-        return self.exact.nbytes + self._lexical.nbytes + sum(c.nbytes for c in columns) + 700 * len(self._specs)
+        names = (self.dates, self.speakers, self._runs, self._sessions)
+        shared = sum(name.nbytes for name in names) + sum(column.nbytes for column in self._columns)
+        return self.exact.nbytes + self._lexical.nbytes + shared + 400 * len(self._seqs)
 
     @property
     def wasted(self) -> bool:
         """Whether more than half of what is held belongs to records that are gone."""
-        return len(self._specs) > 64 and len(self._slot) * 2 < len(self._specs)
+        return len(self._seqs) > 64 and len(self._slot) * 2 < len(self._seqs)
 
-    def add(self, rows: Iterable[Row[Any]], without_vector: frozenset[int] = frozenset()) -> None:
+    def add(self, rows: Iterable[RecordRow], without_vector: Collection[int] = frozenset()) -> None:
         """Take in live rows; those in ``without_vector`` are served by Chroma."""
         for row in rows:
             if row.seq in self._slot:
                 self.remove([row.seq])
             self._add(row)
             if row.seq not in without_vector:
-                vector = np.frombuffer(row.vector, "<f4")
-                self.exact.upsert([row.seq], vector[None])
+                self.exact.upsert([row.seq], np.frombuffer(row.vector, "<f4")[None])
 
-    def _add(self, row: Row[Any]) -> None:
-        date = label_of(row)
+    def _add(self, row: RecordRow) -> None:
+        date = label_of(row.occurred_at, row.date_text)
         slot = self._lexical.add(terms(f"{record_text(row.speaker, date, row.text)} {row.key or ''}"))
-        line = _line_hash(row.speaker, row.text)
-        self._specs.append(Spec(row.seq, row.speaker, date, row.run_id, row.session or row.run_id, line))
-        self._lines[line] += 1
+        self._in_order = self._in_order and (not slot or row.seq > int(self._seqs.view()[-1]))
         self._slot[row.seq] = slot
-        self._alive.extend([True])
-        self._seqs.extend([row.seq])
-        self._tokens.extend([row.tokens])
+        self._alive.append(True)
+        self._seqs.append(row.seq)
+        self._tokens.append(row.tokens)
+        self._line_tokens.append(row.line_tokens)
+        self._keep.append(keep_value(row.text))
+        self._around.append(_NONE)
+        self._prints.append(_number(row.fingerprint))
+        self._lines.append(_number(fingerprint("", record_line(row.speaker, row.text))))
+        self._run.append(_NONE if row.run_id is None else self._runs.number(row.run_id))
         self._join_message(row)
-        self._line_tokens.extend([row.line_tokens])
-        self._keep.extend([keep_value(row.text)])
-        self._around.extend([_NONE, _NONE])
-        self._speakers[row.speaker] = self._speakers.get(row.speaker, 0) + 1
-        if date not in self._date_tokens:
-            self._date_tokens[date] = self._counter.count(date_line(date))
+        self._date.append(self._number_date(date))
+        self._join_speaker(row.speaker)
+        self._join_session(slot, row.seq, row.session or row.run_id)
         if row.role == "assistant":
             self._assistant.add(row.seq)
-        self._join_session(slot)
+        self._keep_values = None
 
-    def _join_message(self, row: Row[Any]) -> None:
+    def _join_message(self, row: RecordRow) -> None:
         """Add a segment's tokens to those of the message it was cut from."""
         name = (row.turn_seq or -row.seq, row.position)
         number = self._messages.setdefault(name, len(self._message_tokens))
         if number == len(self._message_tokens):
-            self._message_tokens.extend([0])
+            self._message_tokens.append(0)
         self._message_tokens.view()[number] += row.tokens
-        self._message.extend([number])
+        self._message.append(number)
 
-    def _join_session(self, slot: int) -> None:
-        spec = self._specs[slot]
-        if spec.session is None:
+    def _number_date(self, date: str) -> int:
+        number = self.dates.number(date)
+        if number == len(self.date_tokens):
+            self.date_tokens.append(self._counter.count(date_line(date or "undated")))
+        return number
+
+    def _join_speaker(self, speaker: str) -> None:
+        number = self.speakers.number(speaker)
+        if number == len(self._speaker_counts):
+            self._speaker_counts.append(0)
+        self._speaker_counts[number] += 1
+        self._speaker.append(number)
+
+    def _join_session(self, slot: int, seq: int, session: str | None) -> None:
+        if session is None:
+            self._session.append(_NONE)
             return
-        members = self._sessions.setdefault(spec.session, [])
-        insort(members, (spec.seq, slot))
-        at = bisect_left(members, (spec.seq, slot))
-        before = members[at - 1][1] if at else _NONE
-        after = members[at + 1][1] if at + 1 < len(members) else _NONE
-        self._tie(before, slot)
-        self._tie(slot, after)
+        number = self._sessions.number(session)
+        self._session.append(number)
+        if number == len(self._members):
+            self._members.append([])
+        members = self._members[number]
+        insort(members, seq)
+        at = bisect_left(members, seq)
+        self._tie(self._slot[members[at - 1]] if at else _NONE, slot)
+        self._tie(slot, self._slot[members[at + 1]] if at + 1 < len(members) else _NONE)
 
     def _tie(self, before: int, after: int) -> None:
         around = self._around.view()
@@ -159,30 +177,40 @@ class WorkingSet:
             slot = self._slot.pop(seq, None)
             if slot is None:
                 continue
-            spec = self._specs[slot]
             self._alive.view()[slot] = False
             self._message_tokens.view()[self._message.view()[slot]] -= self._tokens.view()[slot]
             self._lexical.remove(slot)
             self._assistant.discard(seq)
-            self._speakers[spec.speaker] -= 1
-            self._lines[spec.line] -= 1
-            if not self._lines[spec.line]:
-                del self._lines[spec.line]
-            if spec.session is not None:
-                self._sessions[spec.session].remove((seq, slot))
-                before, after = (int(n) for n in self._around.view()[slot])
-                self._tie(before, after)
+            self._speaker_counts[self._speaker.view()[slot]] -= 1
+            self._leave_session(slot, seq)
             self.exact.remove([seq])
+            self._keep_values = None
+
+    def _leave_session(self, slot: int, seq: int) -> None:
+        session = int(self._session.view()[slot])
+        if session != _NONE:
+            members = self._members[session]
+            del members[bisect_left(members, seq)]
+            before, after = (int(n) for n in self._around.view()[slot])
+            self._tie(before, after)
 
     def knows_line(self, line: str) -> bool:
         """Tell whether ``line`` (speaker: text) is a record as a recall shows it."""
-        return fingerprint("", line) in self._lines
+        return self._is_live(self._lines, fingerprint("", line))
+
+    def knows_print(self, print_: bytes) -> bool:
+        """Tell whether a live record has this fingerprint, or one that begins like it."""
+        return self._is_live(self._prints, print_)
+
+    def _is_live(self, column: GrowingArray, found: bytes) -> bool:
+        return bool((self._alive.view() & (column.view() == _number(found))).any())
 
     def mask(self, seqs: Iterable[int] | None = None, run_id: str | None = None) -> NDArray[np.bool_]:
         """Return a mask over the slots: live, and of ``seqs`` and of ``run_id`` where given."""
         mask = self._alive.view().copy()
         if run_id is not None:
-            mask &= np.fromiter((spec.run_id == run_id for spec in self._specs), np.bool_, len(self._specs))
+            number = self._runs.find(run_id)
+            mask &= (self._run.view() == number) & (number != _NONE)
         if seqs is not None:
             wanted = np.zeros_like(mask)
             wanted[self.slots(seqs)] = True
@@ -193,6 +221,15 @@ class WorkingSet:
         """Return the slots of the records among ``seqs`` that are live here."""
         return np.array([self._slot[seq] for seq in seqs if seq in self._slot], np.int64)
 
+    def seqs(self, slots: Ints) -> Ints:
+        """Return the records in slots."""
+        found: Ints = self._seqs.view()[slots]
+        return found
+
+    def by_age(self, slots: Ints) -> Ints:
+        """Return ascending slots in the order of their records; one that came back has a later slot."""
+        return slots if self._in_order else slots[np.argsort(self._seqs.view()[slots])]
+
     def lexical_scores(self, query: str) -> Floats:
         """Return the BM25 score of every slot."""
         return self._lexical.scores(terms(query))
@@ -202,31 +239,48 @@ class WorkingSet:
         found: Ints = self._around.view()[slots]
         return found
 
-    def columns(self) -> Columns:
-        """Return the numbers of every slot."""
-        whole = self._message_tokens.view()[self._message.view()]
-        return Columns(self._seqs.view(), whole, self._line_tokens.view(), self._keep.view())
+    def keep(self, slots: Ints) -> Floats:
+        """Return the keep value of slots."""
+        found: Floats = self._keep.view()[slots]
+        return found
 
-    def dates(self, slots: Ints) -> list[str]:
-        """Return the date label of each slot."""
-        return [self._specs[slot].date for slot in slots]
+    def keep_values(self, allowed: NDArray[np.bool_] | None = None) -> KeepValues:
+        """Return the statistics over the slots that are ``allowed``; of all that are live if that is None."""
+        if allowed is not None:
+            chosen = self._keep.view()[allowed] if allowed.any() else self._keep.view()
+            return KeepValues(float(chosen.mean()), float(chosen.std())) if len(chosen) else KeepValues(0.0, 1.0)
+        if self._keep_values is None:
+            self._keep_values = self.keep_values(self._alive.view())
+        return self._keep_values
 
-    def date_tokens(self, date: str) -> int:
-        """Return the cost of the line that shows a date."""
-        return self._date_tokens[date]
+    def message_tokens(self, slots: Ints) -> Ints:
+        """Return the cost of the whole message that each slot was cut from."""
+        found: Ints = self._message_tokens.view()[self._message.view()[slots]]
+        return found
 
-    def named_speakers(self, query: str) -> frozenset[str]:
-        """Return the speakers whose name stands in the query."""
+    def line_tokens(self, slots: Ints) -> Ints:
+        """Return the cost of each slot as a line of a recall."""
+        found: Ints = self._line_tokens.view()[slots]
+        return found
+
+    def date_numbers(self, slots: Ints) -> Ints:
+        """Return the number of each slot's date among ``dates``."""
+        found: Ints = self._date.view()[slots]
+        return found
+
+    def named_speakers(self, query: str) -> list[int]:
+        """Return the numbers of the speakers whose name stands in the query."""
         lowered = query.lower()
-        return frozenset(
-            name
-            for name, count in self._speakers.items()
-            if count and name.lower() in lowered and re.search(rf"\b{re.escape(name.lower())}\b", lowered)
-        )
+        return [
+            number
+            for number, count in enumerate(self._speaker_counts)
+            if count and _is_named(self.speakers[number].lower(), lowered)
+        ]
 
-    def speakers(self, slots: Ints) -> list[str]:
-        """Return the speaker of each slot."""
-        return [self._specs[slot].speaker for slot in slots]
+    def speaker_numbers(self, slots: Ints) -> Ints:
+        """Return the number of each slot's speaker among ``speakers``."""
+        found: Ints = self._speaker.view()[slots]
+        return found
 
     @property
     def assistant_log(self) -> bool:
@@ -238,5 +292,9 @@ class WorkingSet:
         return sorted(self._slot)
 
 
-def _line_hash(speaker: str, text: str) -> bytes:
-    return fingerprint("", record_line(speaker, text))
+def _is_named(name: str, query: str) -> bool:
+    return name in query and re.search(rf"\b{re.escape(name)}\b", query) is not None
+
+
+def _number(found: bytes) -> int:
+    return int.from_bytes(found[_HASH], "little", signed=True)

@@ -251,13 +251,18 @@ def test_two_namespaces_with_one_hash_are_not_mixed(journal: Journal) -> None:
         journal.ensure_namespace(connection, ADA, 1)
 
 
-def test_another_process_s_commit_changes_the_data_version(tmp_path: Path) -> None:
+def test_the_newest_change_is_seen_once_it_is_committed(tmp_path: Path) -> None:
     one, other = Journal(tmp_path), Journal(tmp_path)
-    before = one.data_version()
-    assert one.data_version() == before
+    assert one.newest_change() == 0
     with other.write() as connection:
         other.ensure_namespace(connection, ADA, 1)
-    assert one.data_version() != before
+        last = records.log_changes(connection, ADA.key, [1, 2], "add")
+        assert last == 2
+        assert one.newest_change() == 0
+    assert one.newest_change() == other.newest_change() == last
+    with one.write() as connection:
+        one.set_meta(connection, "colour", "red")
+    assert one.newest_change() == last
     one.close()
     other.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from automem_agents.journal import Journal, records
 
@@ -22,11 +22,13 @@ pytestmark = pytest.mark.any_index
 )
 def test_a_look_up_uses_its_own_index(tmp_path: Path, look_up: Callable[[Connection], object], index: str) -> None:
     journal = Journal(tmp_path / "memory")
-    asked: list[tuple[str, tuple[object, ...]]] = []
+    asked: list[str] = []
     with journal.read() as connection:
-        event.listen(connection, "before_cursor_execute", lambda *a: asked.append((a[2], a[3])))
+        raw = connection.connection.driver_connection
+        raw.set_trace_callback(asked.append)
         look_up(connection)
-        ((statement, parameters),) = list(asked)
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+        raw.set_trace_callback(None)
+        (statement,) = asked
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all()
         assert any(index in row.detail for row in plan), plan
     journal.close()

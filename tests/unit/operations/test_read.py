@@ -19,7 +19,7 @@ from automem_agents.journal.decisions import candidates_of, unpack_features
 from automem_agents.journal.schema import decisions
 from automem_agents.operations.packing import Packer
 from automem_agents.policies import RulesPolicy
-from automem_agents.protocols import ReadProblem
+from automem_agents.protocols import Ints, ReadProblem
 from automem_agents.testing import HashEmbedder
 from automem_agents.text.render import closing, opening
 from automem_agents.text.tokens import EstimatedCounter, TiktokenCounter
@@ -177,11 +177,11 @@ def test_the_log_replays_to_the_same_sets(cats: MemoryController, cl100k: Tiktok
             logged = candidates_of(connection, row.seq)
             seqs = [c.record_seq for c in logged]
             found = records.rows_by_seq(connection, row.namespace, seqs)
-        dates = [records.label_of(found[seq]) for seq in seqs]
+        dates = [records.label_of(found[seq].occurred_at, found[seq].date_text) for seq in seqs]
         packer = Packer(
             seqs=np.array(seqs),
             line_costs=np.array([c.tokens for c in logged]),
-            dates=dates,
+            dates=numbered(dates),
             date_costs=np.array([cl100k.count(f"{date or 'undated'}\n") for date in dates]),
             budget=row.arguments["max_tokens"] - fence,
             top_k=row.arguments["top_k"],
@@ -209,19 +209,24 @@ def test_features_of_old_decisions_are_dropped_but_the_decisions_stay(open_memor
     assert not any(d.candidates[0].features for d in logged[-251:])  # tidied every 256 decisions
 
 
+def numbered(dates: list[str]) -> Ints:
+    names = ["", *dict.fromkeys(date for date in dates if date)]
+    return np.array([names.index(date) for date in dates], np.int64)
+
+
 def test_packer_counts_shared_dates_once() -> None:
-    packer = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), ["b", "a", "a"], np.array([2, 2, 2]), 17, None, 10)
+    packer = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["b", "a", "a"]), np.array([2, 2, 2]), 17, None, 10)
     assert packer(np.array([1, 2, 0])).tolist() == [1, 2]  # 2 + 5 + 5 = 12; the third would be 19
     assert packer(np.array([0, 1, 2])).tolist() == [0, 1]  # 7 + 7 = 14; the third 19
-    wide = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), ["a", "a", "b"], np.array([2, 2, 2]), 21, None, 10)
+    wide = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["a", "a", "b"]), np.array([2, 2, 2]), 21, None, 10)
     assert wide(np.array([0, 1, 2])).tolist() == [0, 1, 2]  # b splits the run of a: 2+5, 2+5, 2+5
-    less = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), ["a", "a", "b"], np.array([2, 2, 2]), 20, None, 10)
+    less = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["a", "a", "b"]), np.array([2, 2, 2]), 20, None, 10)
     assert less(np.array([0, 1, 2])).tolist() == [0, 1]
 
 
 def test_packer_stops_at_what_does_not_fit_beyond_the_pool() -> None:
     costs = np.array([9, 9, 9, 1, 9, 1])
-    packer = Packer(np.arange(6), costs, [""] * 6, np.zeros(6, np.int64), 5, None, 3)
+    packer = Packer(np.arange(6), costs, numbered([""] * 6), np.zeros(6, np.int64), 5, None, 3)
     assert packer(np.arange(6)).tolist() == [3]
     assert packer.examined == 4
 
@@ -247,7 +252,7 @@ def test_packer_never_exceeds_the_budget(lines: list[tuple[int, str]], rng: rand
     packer = Packer(
         np.array(rng.sample(range(100), len(lines)), np.int64),
         np.array([c for c, _ in lines], np.int64),
-        dates,
+        numbered(dates),
         np.array([cost[d] for d in dates], np.int64),
         budget,
         None,
