@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 DATA ?=
 
-.PHONY: demo test check docs bench latency matrix clean
+.PHONY: demo test check docs bench latency soak matrix clean
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -20,8 +20,8 @@ demo: .venv/core
 	$(BIN)/automem-agents demo
 
 test: check
-	$(BIN)/pytest -n $(WORKERS) -m 'not matrix'
-	AUTOMEM_AGENTS_INDEX_THRESHOLD=0 $(BIN)/pytest -n $(WORKERS) -m 'not matrix and not any_index'
+	$(BIN)/pytest -n $(WORKERS) -m 'not matrix and not soak'
+	AUTOMEM_AGENTS_INDEX_THRESHOLD=0 $(BIN)/pytest -n $(WORKERS) -m 'not matrix and not soak and not any_index'
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -40,6 +40,10 @@ bench: .venv/dev
 # Side by side with other memories, whose environments are made in .venv-bench; nothing else should run meanwhile
 latency: .venv/dev
 	$(BIN)/python benchmarks/latency.py --json latency.json --into docs/performance.md --plots docs/img
+
+# Kills, forks and faults in large numbers
+soak: .venv/dev
+	$(BIN)/pytest -m soak
 
 matrix: .venv/dev
 	$(BIN)/pytest -m matrix

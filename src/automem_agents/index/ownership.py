@@ -1,0 +1,131 @@
+"""Which one of the processes that share a store has its Chroma open.
+
+Chroma loses vectors when two processes open one folder. A lock on a file beside it says who may. The operating system
+lets go of the lock when its process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from automem_agents._fork import survive_fork
+
+LOCK = "index.lock"
+_OWNER = "index.owner"
+_REQUEST = "index.reset"
+_POLL = 0.02
+
+
+class Ownership:
+    """The right to open the index of a store; one object in one process has it at a time.
+
+    Two controllers of one process count as two: the second one searches exactly, as another process would.
+
+    Args:
+        folder: of the store.
+
+    Examples:
+        >>> from tempfile import mkdtemp
+        >>> folder = Path(mkdtemp())
+        >>> first, second = Ownership(folder), Ownership(folder)
+        >>> first.acquire(), second.acquire()
+        (True, False)
+        >>> first.release(); second.acquire()
+        True
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / LOCK
+        self._owner = folder / _OWNER
+        self._request = folder / _REQUEST
+        self._lock = self._new_lock()
+        self._taking = threading.Lock()  # filelock counts how often it was taken
+        survive_fork(self)
+
+    def _new_lock(self) -> FileLock:
+        # Taken by one thread, given back by another.
+        return FileLock(self._file, thread_local=False)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this object has the index."""
+        return self._lock.is_locked
+
+    def acquire(self) -> bool:
+        """Take the index if nobody has it, without waiting; True if this object has it now."""
+        with self._taking:
+            if self.owned:
+                return True
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout:
+                return False
+            self._owner.write_text(str(os.getpid()))
+            return True
+
+    def release(self) -> None:
+        """Give the index back; its files must be closed by then."""
+        with self._taking:
+            if self.owned:
+                self._lock.release()
+
+    def elsewhere(self) -> bool:
+        """Tell whether somebody else has the index."""
+        if self.owned or not self._file.exists():
+            return False
+        probe = self._new_lock()
+        try:
+            probe.acquire(blocking=False)
+        except Timeout:
+            return True
+        probe.release()
+        return False
+
+    def owner(self) -> int | None:
+        """Return the process that has the index; None if nobody has."""
+        if not self.owned and not self.elsewhere():
+            return None
+        written = self._owner.read_text() if self._owner.exists() else ""
+        return int(written) if written.isdigit() else None
+
+    def asked(self) -> bool:
+        """Tell whether somebody waits for the owner to remove the index."""
+        return self._request.exists()
+
+    def answer(self) -> None:
+        """Say that the index was removed."""
+        self._request.unlink(missing_ok=True)
+
+    def have_removed(self, remove: Callable[[], None], patience: float) -> bool:
+        """Have the index removed: by ``remove`` as soon as nobody else has it, or by its owner.
+
+        Returns:
+            False if the owner did not do it within ``patience`` seconds; it will when it goes on, or the next owner.
+        """
+        until = time.monotonic() + patience
+        if not self.acquire():
+            self._request.touch()
+        while not self.acquire():
+            if not self.asked():
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(_POLL)
+        remove()
+        self.answer()
+        return True
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: the lock is the parent's.
+
+        filelock closes the inherited descriptor in the child without unlocking it, so that the parent has the lock,
+        and nobody has it once the parent is gone.
+        """
+        self._lock = self._new_lock()
+        self._taking = threading.Lock()
