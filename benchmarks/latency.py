@@ -50,8 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", dest="plan", action="store_const", const="quick", help="small sizes")
-    parser.add_argument("--plan", choices=PLANS, default="full")
+    parser.add_argument("--quick", dest="plan", action="store_const", const="quick", default="full", help="small sizes")
+    parser.add_argument("--plan", choices=PLANS)
     parser.add_argument("--systems", type=_names(SYSTEMS), default=list(SYSTEMS), help=", ".join(SYSTEMS))
     parser.add_argument("--scenarios", type=_names(SCENARIOS), default=list(SCENARIOS), help=", ".join(SCENARIOS))
     parser.add_argument("--environments", type=Path, default=Path(".venv-bench"), help="where the peers are installed")

@@ -97,7 +97,9 @@ class Process:
 def environment() -> dict[str, str]:
     """Return the variables that workers run with."""
     before = os.environ.get("PYTHONPATH")
-    return {**os.environ, **PINNED, "PYTHONPATH": os.pathsep.join([str(_HERE), *([before] if before else [])])}
+    paths = os.pathsep.join([str(_HERE), *([before] if before else [])])
+    # safe path: a folder that a store is kept in must not pass for a package of its name
+    return {**os.environ, **PINNED, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
 
 
 @dataclass

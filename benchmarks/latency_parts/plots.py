@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log10
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from latency_parts.found import Found
 
@@ -34,10 +35,11 @@ _SETTINGS = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.6,
 }
-_GAP = 1.28  # least ratio between two labels, on a log scale
+_GAP = 0.042  # least distance of two names, as a share of the axis
 
 
 def draw(figures: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -84,30 +86,55 @@ def _log_axes(axes: Axes, sizes: list[int]) -> None:
     axes.set_yscale("log")
     axes.set_xticks(sizes, [_size(size) for size in sizes])
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(which="minor", length=0)
 
 
 def _label(axes: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
-    """Write each name at the right, level with its line's end but never over another name."""
-    low, right = 0.0, max(x for x, _ in ends.values())
-    for system, (x, y) in sorted(ends.items(), key=lambda item: item[1][1]):
-        at = max(y, low * _GAP)
-        low = at
-        early = " (stopped early)" if x < right else ""
-        weight = "bold" if system.startswith("automem") else "normal"
+    """Write each name at the right, as level with its line's end as the other names allow."""
+    low, high = (log10(limit) for limit in axes.get_ylim())
+    right = max(x for x, _ in ends.values())
+    names = sorted(ends, key=lambda name: ends[name][1])
+    places = spread([log10(ends[name][1]) for name in names], _GAP * (high - low))
+    for name, place in zip(names, places, strict=True):
+        colour, x = _STYLES[name][0], ends[name][0]
         axes.annotate(
-            f"{system}{early}",
-            xy=(x, y),
-            xytext=(right * 1.25, at),
-            color=_STYLES[system][0],
-            fontweight=weight,
+            name if x == right else f"{name} (stopped early)",
+            xy=ends[name],
+            xytext=(right * 1.3, 10**place),
+            color=colour,
+            fontweight="bold" if name == "automem" else "normal",
             fontsize=9,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": _STYLES[system][0], "linewidth": 0.5, "alpha": 0.6},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 1},
         )
     axes.set_xlim(right=right * 1.1)
+
+
+def spread(places: list[float], gap: float) -> list[float]:
+    """Move ascending places apart as little as is needed; those in each other's way stay around their mean.
+
+    Examples:
+        >>> spread([0.0, 0.0, 5.0], 1.0)
+        [-0.5, 0.5, 5.0]
+    """
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _first(groups[-1], gap) - _last(groups[-2], gap) < gap:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_first(group, gap) + i * gap for group in groups for i in range(len(group))]
+
+
+def _first(group: list[float], gap: float) -> float:
+    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+
+
+def _last(group: list[float], gap: float) -> float:
+    return _first(group, gap) + gap * (len(group) - 1)
 
 
 def _sweep(found: Found) -> Figure | None:

@@ -151,7 +151,8 @@ class Worker:
         return resident_bytes()
 
     def close(self) -> None:
-        self.memory.close()
+        if self._memory is not None:
+            self._memory.close()
 
 
 def resident_bytes() -> int:
