@@ -10,16 +10,21 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
+from automem_agents._fork import Turnstile, keep_for_ever, survive_fork
 from automem_agents.errors import StoreClosed, StoreUnavailable
 from automem_agents.journal import schema, sqlite
 from automem_agents.journal.migrations import migrate
 from automem_agents.types import Namespace
 
+_PATIENCE = 5.0  # seconds that a fork waits for running transactions
 _NAMESPACE = select(schema.namespaces).where(schema.namespaces.c.key == bindparam("wanted"))
 
 
 class Journal:
     """Opens the database in ``folder`` and hands out transactions.
+
+    Before the process forks, transactions come to their end and all connections are closed; parent and child then open
+    their own. A process that is forked in the middle of a transaction of its own thread can't use the journal.
 
     Args:
         folder: made if it isn't there.
@@ -34,11 +39,16 @@ class Journal:
         self.folder = folder
         self._engine = sqlite.open_engine(folder, busy_timeout)
         self._writer = threading.Lock()
+        self._changes = sqlite.ChangeProbe(folder)
+        self._turnstile = Turnstile()
+        self._at_rest = True
+        self._epoch: int | None = None
         self.closed = False
+        survive_fork(self)
         try:
             with self.write() as connection:
                 migrate(connection)
-            self._changes = sqlite.ChangeProbe(folder)
+                self._epoch = sqlite.epoch_of(connection)
         except BaseException:
             self._engine.dispose()
             raise
@@ -48,25 +58,37 @@ class Journal:
         """One transaction that commits when the block ends and rolls back when it raises."""
         self._check_open()
         with (
+            self._turnstile,
             self._writer,
             _wrapped(),
             self._engine.connect() as connection,
             connection.execution_options(immediate=True).begin(),
         ):
+            self._check_epoch(sqlite.epoch_of(connection))
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view."""
         self._check_open()
-        with _wrapped(), self._engine.connect() as connection, connection.begin():
+        with self._turnstile, _wrapped(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def newest_change(self) -> int:
-        """Return the seq of the newest change that anybody has committed."""
+        """Return the seq of the newest change that anybody has committed.
+
+        Raises:
+            StoreUnavailable: if another process has replaced all vectors.
+        """
         self._check_open()
-        with _wrapped():
-            return self._changes.newest()
+        with self._turnstile, _wrapped():
+            newest = self._changes.newest()
+        self._check_epoch(self._changes.epoch)
+        return newest
+
+    def begin_epoch(self, connection: Connection) -> None:
+        """Say, in the transaction that replaces all vectors, that every other opened journal is out of date."""
+        sqlite.begin_epoch(connection)
 
     def ensure_namespace(self, connection: Connection, namespace: Namespace, now: int) -> int:
         """Return the key of ``namespace``, filing it if it is new.
@@ -102,7 +124,7 @@ class Journal:
     def scrub_file(self) -> bool:
         """Leave no byte of what was deleted in the files; False if readers prevented it."""
         self._check_open()
-        with self._writer, _wrapped():
+        with self._turnstile, self._writer, _wrapped():
             return sqlite.scrub_file(self._engine)
 
     def sizes(self) -> dict[str, int]:
@@ -113,12 +135,40 @@ class Journal:
         """Close all connections; a second call does nothing."""
         if not self.closed:
             self.closed = True
-            self._changes.close()
-            self._engine.dispose()
+            with self._turnstile:
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        self._changes.close()
+        self._engine.dispose()
+
+    def before_fork(self) -> None:
+        """Wait for the end of running transactions, let none begin, and close all connections."""
+        self._at_rest = self._turnstile.shut(_PATIENCE)
+        if self._at_rest:
+            self._disconnect()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._at_rest:
+            self._turnstile.open()
+
+    def after_fork(self) -> None:
+        """Begin anew in the child, if nothing was open."""
+        self._writer, self._turnstile = threading.Lock(), Turnstile()
+        if not self._at_rest:
+            keep_for_ever((self._engine, self._changes))  # closing them here would disturb the parent's locks
+            sqlite.UNSAFE.add(self.folder.resolve())
 
     def _check_open(self) -> None:
+        if not self._at_rest and sqlite.UNSAFE:
+            sqlite.check_safe(self.folder)
         if self.closed:
             raise StoreClosed("this memory was closed; open it again")
+
+    def _check_epoch(self, epoch: int) -> None:
+        if self._epoch is not None and epoch != self._epoch:
+            raise StoreUnavailable("another process has moved this store to another embedder; open it again")
 
 
 @contextmanager

@@ -2,6 +2,10 @@
 
 WAL with ``synchronous=FULL``: a committed turn survives a kill and a power loss. Write transactions start with
 BEGIN IMMEDIATE, readers with a plain BEGIN: IMMEDIATE on every connection makes readers fail with "locked".
+
+No connection may be open when the process forks: the child's copy of the library would believe that it holds the
+parent's locks. A new connection in the child would then find the database locked for ever, or not lock it at all and
+lose what it commits.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from automem_agents.errors import StoreUnavailable
 
 FILE = "journal.db"
 DRIVER_ERROR = sqlite3.Error
+UNSAFE: set[Path] = set()  # folders whose database was in use when this process was forked
 
 
 def open_engine(folder: Path, busy_timeout: float) -> Engine:
@@ -43,6 +48,7 @@ def open_engine(folder: Path, busy_timeout: float) -> Engine:
 
 def _prepare(folder: Path) -> None:
     try:
+        check_safe(folder)
         if folder.is_symlink():
             raise StoreUnavailable(f"{folder} is a symbolic link; give the folder itself")
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +56,19 @@ def _prepare(folder: Path) -> None:
             folder.chmod(stat.S_IRWXU)
     except OSError as error:
         raise StoreUnavailable(f"can't use {folder} as a store: {error.strerror or error}") from error
+
+
+def check_safe(folder: Path) -> None:
+    """Refuse a database that was in use when this process was forked.
+
+    Raises:
+        StoreUnavailable: if it was.
+    """
+    if UNSAFE and folder.resolve() in UNSAFE:
+        raise StoreUnavailable(
+            f"this process was forked in the middle of a transaction on {folder}, and SQLite can't be used on it here: "
+            "fork outside of calls of memory, or start the process by spawn"
+        )
 
 
 def _on_connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -66,27 +85,50 @@ def _on_begin(connection: Connection) -> None:
 
 
 class ChangeProbe:
-    """Tells cheaply, at each call, whether anybody has changed a record."""
+    """Tells cheaply, at each call, whether anybody has changed a record, or all vectors.
+
+    Attributes:
+        epoch: of the vectors, when it was last asked.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._connection = sqlite3.connect(folder / FILE, check_same_thread=False, isolation_level=None)
+        self._file = folder / FILE
+        self._connection: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         self._version = -1
         self._newest = 0
+        self.epoch = 0
 
     def newest(self) -> int:
         """Return the seq of the newest change that is committed."""
         with self._lock:
+            if self._connection is None:
+                self._connection = sqlite3.connect(self._file, check_same_thread=False, isolation_level=None)
+                self._version = -1  # another connection counts from another number
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
             if version != self._version:  # asked for first: a commit in between is seen by the next call
                 (newest,) = self._connection.execute("SELECT max(seq) FROM changes").fetchone()
+                (self.epoch,) = self._connection.execute("PRAGMA user_version").fetchone()
                 self._version, self._newest = version, newest or 0
             return self._newest
 
     def close(self) -> None:
-        """Close the probe's connection."""
+        """Close the connection; the next call opens another one."""
         with self._lock:
-            self._connection.close()
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def epoch_of(connection: Connection) -> int:
+    """Return how often all vectors were replaced."""
+    raw: Any = connection.connection.driver_connection
+    return int(raw.execute("PRAGMA user_version").fetchone()[0])
+
+
+def begin_epoch(connection: Connection) -> None:
+    """Say, in the transaction that replaces all vectors, that who knows the old ones is out of date."""
+    connection.exec_driver_sql(f"PRAGMA user_version = {epoch_of(connection) + 1}")
 
 
 def scrub_file(engine: Engine, patience: float = 5.0) -> bool:
