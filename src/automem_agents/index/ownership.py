@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 
 from automem_agents._fork import survive_fork
 
-LOCK = "index.lock"
-_OWNER = "index.owner"
-_REQUEST = "index.reset"
+LOCK = "chroma.lock"
+_OWNER = "chroma.owner"
+_REQUEST = "chroma.reset"
 _POLL = 0.02
 
 

@@ -33,6 +33,10 @@ class Journal:
     Raises:
         StoreUnavailable: if it can't be opened.
         SchemaTooNew: if a newer version wrote it.
+
+    Attributes:
+        turnstile: to be passed before any lock is taken under which the journal is used, or a fork would wait for who
+            holds the lock, who would wait for the fork.
     """
 
     def __init__(self, folder: Path, busy_timeout: float = 10.0) -> None:
@@ -40,7 +44,7 @@ class Journal:
         self._engine = sqlite.open_engine(folder, busy_timeout)
         self._writer = threading.Lock()
         self._changes = sqlite.ChangeProbe(folder)
-        self._turnstile = Turnstile()
+        self.turnstile = Turnstile()
         self._at_rest = True
         self._epoch: int | None = None
         self.closed = False
@@ -58,7 +62,7 @@ class Journal:
         """One transaction that commits when the block ends and rolls back when it raises."""
         self._check_open()
         with (
-            self._turnstile,
+            self.turnstile,
             self._writer,
             _wrapped(),
             self._engine.connect() as connection,
@@ -71,7 +75,7 @@ class Journal:
     def read(self) -> Iterator[Connection]:
         """One consistent view."""
         self._check_open()
-        with self._turnstile, _wrapped(), self._engine.connect() as connection, connection.begin():
+        with self.turnstile, _wrapped(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def newest_change(self) -> int:
@@ -81,7 +85,7 @@ class Journal:
             StoreUnavailable: if another process has replaced all vectors.
         """
         self._check_open()
-        with self._turnstile, _wrapped():
+        with self.turnstile, _wrapped():
             newest = self._changes.newest()
         self._check_epoch(self._changes.epoch)
         return newest
@@ -124,7 +128,7 @@ class Journal:
     def scrub_file(self) -> bool:
         """Leave no byte of what was deleted in the files; False if readers prevented it."""
         self._check_open()
-        with self._turnstile, self._writer, _wrapped():
+        with self.turnstile, self._writer, _wrapped():
             return sqlite.scrub_file(self._engine)
 
     def sizes(self) -> dict[str, int]:
@@ -135,7 +139,7 @@ class Journal:
         """Close all connections; a second call does nothing."""
         if not self.closed:
             self.closed = True
-            with self._turnstile:
+            with self.turnstile:
                 self._disconnect()
 
     def _disconnect(self) -> None:
@@ -144,18 +148,18 @@ class Journal:
 
     def before_fork(self) -> None:
         """Wait for the end of running transactions, let none begin, and close all connections."""
-        self._at_rest = self._turnstile.shut(_PATIENCE)
+        self._at_rest = self.turnstile.shut(_PATIENCE)
         if self._at_rest:
             self._disconnect()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
         if self._at_rest:
-            self._turnstile.open()
+            self.turnstile.open()
 
     def after_fork(self) -> None:
         """Begin anew in the child, if nothing was open."""
-        self._writer, self._turnstile = threading.Lock(), Turnstile()
+        self._writer, self.turnstile = threading.Lock(), Turnstile()
         if not self._at_rest:
             keep_for_ever((self._engine, self._changes))  # closing them here would disturb the parent's locks
             sqlite.UNSAFE.add(self.folder.resolve())
