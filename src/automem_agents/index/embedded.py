@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automem_agents.errors import VectorIndexError
+from automem_agents.index import hnsw_files
 from automem_agents.index.chroma import ChromaIndex, open_collection, wrapped
+from automem_agents.index.gate import Gate
+from automem_agents.index.home import ChromaHome
 from automem_agents.index.slack import zero_slack
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 FOLDER = "index"
+BROKEN = "index-broken-"
+LOADED = 64  # collections kept in memory: each costs about 2.6 MB and four file handles
 _OLD = "index-old-"
+_PATIENCE = 5.0  # seconds to wait for searches before the database is closed under them
 # Chroma shares the clients of a folder within a process, and counts them without a lock of its own.
 _SHARED = threading.Lock()
 
 
-class EmbeddedChroma:
-    """The Chroma database of a store, opened at first use. Implements ChromaHome.
+class EmbeddedChroma(ChromaHome):
+    """The Chroma database of a store. Implements ChromaHome.
 
     Args:
         folder: where the store is; the database lies in a folder below it.
+
+    Attributes:
+        sync_threshold: after how many changes Chroma writes its files; None leaves that to Chroma.
     """
+
+    own_files = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
         self._client: ClientAPI | None = None
         self._open: dict[int, ChromaIndex] = {}
-        self._lock = threading.Lock()
-        self._remove_old()
+        self._gate = Gate()
+        self._remove(_OLD)
         self.generation = ""
+        self.sync_threshold: int | None = None
 
     def exists(self) -> bool:
-        """Tell whether there is anything that ``reset`` would remove."""
+        """Tell whether there is an index."""
         return self._folder.exists()
+
+    def is_sealed(self, seal: str | None) -> bool:
+        """Tell whether the files are those that ``close`` left.
+
+        Raises:
+            VectorIndexError: if they are so damaged that opening them could end the process.
+        """
+        with wrapped():
+            if seal is not None and seal == self._seal():
+                return True
+        hnsw_files.check_segments(self._folder)
+        return False
 
     def open(self) -> str:
         """Connect, and return the generation.
@@ -46,34 +74,22 @@ class EmbeddedChroma:
         Raises:
             VectorIndexError: if Chroma fails.
         """
-        with self._lock, wrapped():
+        with wrapped():
             self._connect()
-            return self.generation
+        return self.generation
 
-    def collection(self, namespace: int) -> ChromaIndex:
-        """Return the index of a namespace, made if it isn't there.
+    def _connect(self) -> None:
+        if self._client is not None:
+            return
+        import chromadb
 
-        Raises:
-            VectorIndexError: if Chroma fails.
-        """
-        with self._lock:
-            if namespace not in self._open:
-                with wrapped():
-                    client = self._connect()
-                self._open[namespace] = open_collection(client, namespace)
-            return self._open[namespace]
-
-    def _connect(self) -> ClientAPI:
-        if self._client is None:
-            import chromadb
-
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            zero_slack(self._folder)  # a kill may have come between Chroma's writing and ours
-            settings = chromadb.Settings(anonymized_telemetry=False)
-            with _SHARED:
-                self._client = chromadb.PersistentClient(path=str(self._folder), settings=settings)
-            self.generation = self._read_generation()
-        return self._client
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        zero_slack(self._folder)  # a kill may have come between Chroma's writing and ours
+        settings = chromadb.Settings(anonymized_telemetry=False)
+        with _SHARED:
+            client = chromadb.PersistentClient(path=str(self._folder), settings=settings)
+        self.generation = self._read_generation()
+        self._client = client
 
     def _read_generation(self) -> str:
         file = self._folder / "generation"
@@ -81,37 +97,92 @@ class EmbeddedChroma:
             file.write_text(uuid.uuid4().hex)
         return file.read_text()
 
+    def collection(self, namespace: int) -> ChromaIndex:
+        """Return the index of a namespace, made if it isn't there.
+
+        Raises:
+            VectorIndexError: if Chroma fails, or is not open.
+        """
+        client, found = self._client, self._open.get(namespace)
+        if client is None:
+            raise VectorIndexError("Chroma is not open")
+        if found is None:
+            found = self._open[namespace] = open_collection(client, namespace, self.sync_threshold)
+        return found
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Keep what ``collection`` returns from being closed."""
+        return self._gate.in_use()
+
     def tidy(self) -> None:
         """Zero what a new collection's files hold of this process's memory."""
-        with self._lock, wrapped():
+        with wrapped():
             zero_slack(self._folder)
 
-    def reset(self, namespaces: Sequence[int]) -> None:
-        """Remove the database with all its bytes, whichever namespaces are asked for."""
-        with self._lock, wrapped():
-            self._open.clear()
+    def release_idle(self) -> None:
+        """Close and open the database again if more than ``LOADED`` collections are in memory.
+
+        Chroma can't let go of a single one, and its own limit loses what was not yet in its files.
+        """
+        if len(self._open) > LOADED:
+            with self._gate.alone(_PATIENCE) as nobody, wrapped():
+                if nobody:
+                    self._close()
+                    self._connect()
+
+    def elements(self) -> int:
+        """Return how many vectors the files hold, removed ones included."""
+        with wrapped():
+            return hnsw_files.elements(self._folder)
+
+    def set_aside(self, namespaces: Sequence[int], *, keep: bool) -> None:
+        """Rename the folder, so that a new one can begin; a broken one is kept until the next, or until ``reset``.
+
+        Raises:
+            VectorIndexError: if that can't be done.
+        """
+        with self._gate.alone(_PATIENCE), wrapped():
             self._close()
             if self._folder.exists():  # renamed first: a kill half-way must not leave half an index that looks whole
-                self._folder.rename(self._folder.with_name(f"{_OLD}{uuid.uuid4().hex}"))
-            self._remove_old()
-            left = list(self._folder.parent.glob(f"{_OLD}*"))
-            if left:
-                raise OSError(f"can't remove {left[0]}")
+                aside = f"{BROKEN}{time.strftime('%Y%m%d-%H%M%S')}" if keep else f"{_OLD}{uuid.uuid4().hex}"
+                if keep:
+                    self._remove(BROKEN)
+                self._folder.rename(self._folder.with_name(aside))
+            self._remove(_OLD)
 
-    def _remove_old(self) -> None:
-        for old in self._folder.parent.glob(f"{_OLD}*"):
+    def reset(self, namespaces: Sequence[int]) -> None:
+        """Remove the database with all its bytes, and those set aside, whichever namespaces are asked for."""
+        self.set_aside(namespaces, keep=False)
+        self._remove(BROKEN)
+        left = [*self._folder.parent.glob(f"{_OLD}*"), *self._folder.parent.glob(f"{BROKEN}*")]
+        if left:
+            raise VectorIndexError(f"can't remove {left[0]}")
+
+    def _remove(self, prefix: str) -> None:
+        for old in self._folder.parent.glob(f"{prefix}*"):
             shutil.rmtree(old, ignore_errors=True)  # another process may be at it too
 
-    def close(self) -> None:
-        """Release the database."""
-        with self._lock, wrapped():
-            self._open.clear()
+    def close(self) -> str | None:
+        """Release the database, and return a seal on its files; None if it was not open."""
+        with self._gate.alone(_PATIENCE), wrapped():
+            was_open = self._client is not None
             self._close()
+            return self._seal() if was_open and self._folder.exists() else None
 
     def _close(self) -> None:
+        self._open.clear()
         if self._client is not None:
             client: Any = self._client
             self._client = None
             with _SHARED:
                 client.close()
             zero_slack(self._folder)
+
+    def _seal(self) -> str:
+        """Return a digest of all files."""
+        digest = hashlib.sha256()
+        for path in sorted(path for path in self._folder.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(self._folder)} {path.stat().st_size}\n".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()

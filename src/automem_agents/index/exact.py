@@ -36,6 +36,10 @@ class ExactIndex:
     def __contains__(self, seq: int) -> bool:
         return seq in self._rows
 
+    def seqs(self) -> set[int]:
+        """Return the seqs of all vectors."""
+        return set(self._rows)
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""

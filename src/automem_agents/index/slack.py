@@ -6,11 +6,9 @@ its heap before: texts of the journal too. Files written later end with their la
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
-_HEADER = struct.Struct("<i4Q")  # version, offset, capacity, elements, bytes an element
-_LENGTH_BYTES = 4  # an element's entry in length.bin
+from automem_agents.index.hnsw_files import LENGTH_BYTES, read_header
 
 
 def zero_slack(folder: Path) -> None:
@@ -19,13 +17,12 @@ def zero_slack(folder: Path) -> None:
     Raises:
         OSError: if a file can't be written.
     """
-    for header in folder.glob("*/header.bin"):
-        content = header.read_bytes()
-        if len(content) < _HEADER.size:
+    for path in folder.glob("*/header.bin"):
+        header = read_header(path)
+        if header is None:
             continue  # torn by a kill; whoever opens it will say so
-        _, _, _, elements, size = _HEADER.unpack_from(content)
-        _zero_behind(header.with_name("data_level0.bin"), elements * size)
-        _zero_behind(header.with_name("length.bin"), elements * _LENGTH_BYTES)
+        _zero_behind(path.with_name("data_level0.bin"), header.elements * header.size)
+        _zero_behind(path.with_name("length.bin"), header.elements * LENGTH_BYTES)
 
 
 def _zero_behind(path: Path, end: int) -> None:

@@ -1,7 +1,7 @@
-"""Feeds Chroma from the journal's changes, in batches and in the background.
+"""The index worker: one thread that opens Chroma, looks at it, feeds it and makes it again.
 
-A mark says up to which change a namespace's collection is current. Feeding looks up what each changed record is
-*now*, so repeating a batch, or a crash between Chroma and the mark, does no harm.
+The foreground never waits for Chroma: ``mark`` says from a dictionary how far Chroma may be believed, which is 0 until
+the thread has opened and checked it. What Chroma does not serve is searched exactly.
 """
 
 from __future__ import annotations
@@ -9,19 +9,68 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
 
-import numpy as np
-from sqlalchemy import Connection, delete, insert, select
-
-from automem_agents.errors import AutoMemError, StoreClosed
+from automem_agents.errors import AutoMemError, StoreClosed, VectorIndexError
 from automem_agents.index.chroma import ChromaIndex
 from automem_agents.index.home import ChromaHome
-from automem_agents.journal import Journal, records
-from automem_agents.journal.schema import index_marks, namespaces
-from automem_agents.types import State
+from automem_agents.journal import Journal
+from automem_agents.protocols import Clock, Floats, Ints
+from automem_agents.store.feed import count_live, fill, newest_change, next_batch
+from automem_agents.store.marks import Marks
+from automem_agents.store.repair import IndexDamaged, Patience, check
+from automem_agents.store.timing import Stopwatch, TimeToIndexed
 
 log = logging.getLogger(__name__)
-_PAUSE = 0.02  # seconds in which further changes join a batch
+
+DEADLINE = 30.0  # seconds after which a call to Chroma counts as hanging
+_PAUSE = 0.2  # seconds in which further changes join a batch, unless somebody waits for it
+_CLOSING = 10.0  # seconds that closing waits for what Chroma is doing
+_POLL = 0.5  # seconds after which an index that another process has is asked for again
+_WASTE = 1.0  # removed vectors for each live one, from which the index is made again ...
+_WASTE_FLOOR = 5000  # ... if there are at least so many; that is looked at whenever a tenth of it was removed
+
+
+class IndexState(StrEnum):
+    """What Chroma is doing for a store."""
+
+    OFF = "off"
+    OPENING = "opening"
+    SERVING = "serving"
+    REBUILDING = "rebuilding"
+    OWNED = "owned by another process"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class IndexStatus:
+    """The state of the index worker.
+
+    Attributes:
+        reason: why it failed, or what the last trouble was.
+        served: namespaces that Chroma serves now.
+        waiting: namespaces that are to be fed.
+        rebuilt: how often the index was set aside and made again, in this process.
+        done, total: records of those to feed when the work began.
+        time_to_indexed: seconds from writing to Chroma; None if nothing was written.
+    """
+
+    state: IndexState
+    reason: str
+    served: int
+    waiting: int
+    rebuilt: int
+    done: int
+    total: int
+    time_to_indexed: TimeToIndexed | None
+
+
+class _Interrupted(Exception):
+    """Something more urgent came up; the work is taken up again later."""
 
 
 class Indexer:
@@ -30,122 +79,436 @@ class Indexer:
     Args:
         journal: what is true.
         chroma: where the collections are.
+        clock: the one that records are dated with.
+
+    Attributes:
+        failures: how often Chroma failed.
     """
 
-    def __init__(self, journal: Journal, chroma: ChromaHome) -> None:
+    def __init__(self, journal: Journal, chroma: ChromaHome, clock: Clock) -> None:
         self.journal = journal
         self.chroma = chroma
         self.failures = 0
-        self._marks: dict[int, int] = {}
-        self._due: set[int] = set()
+        self._clock = clock
+        self._table = Marks(journal)
+        self._marks: dict[int, int] = {}  # of what is open, checked, and may be believed
+        self._due: dict[int, None] = {}  # namespaces to attend to, in order
+        self._suspects: set[int] = set()  # to be looked at thoroughly
+        self._tried_again: set[int] = set()  # feeding them failed once, and their collections are whole
+        self._orders: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._wake = threading.Condition()
-        self._feeding = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._busy = False
+        self._wanted_open = False
+        self._opened = False
+        self._sealed = False
+        self._owned_elsewhere = False
+        self._rebuilding = False
+        self._rebuilt = 0
+        self._step_began: float | None = None
+        self._reason = ""
+        self._patience = Patience() if chroma.own_files else Patience(first=1.0, longest=5.0)
+        self._watch = Stopwatch()
+        self._hurry = threading.Event()
+        self._removed = _WASTE_FLOOR  # since the waste was last looked at; not known at first
+        self._done = 0
+        self._total = 0
+
+    # -- the foreground ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Ask for the index to be opened and checked if there is one."""
+        if self.chroma.exists() and any(mark.mark for mark in self._table.all()):
+            with self._wake:
+                self._wanted_open = True
+                self._run_thread()
 
     def mark(self, namespace: int) -> int:
-        """Return the change up to which the namespace's collection is current; 0 if there is none."""
-        if namespace not in self._marks:
-            with self.journal.read() as connection:
-                statement = select(index_marks.c.mark, index_marks.c.generation)
-                found = connection.execute(statement.where(index_marks.c.namespace == namespace)).first()
-            current = found is not None and self.chroma.exists() and self.chroma.open() == found.generation
-            self._marks[namespace] = found.mark if found is not None and current else 0
-        return self._marks[namespace]
+        """Return the change up to which Chroma may be believed; 0 if it does not serve the namespace (yet)."""
+        return self._marks.get(namespace, 0)
 
     def collection(self, namespace: int) -> ChromaIndex:
         """Return the namespace's collection."""
         return self.chroma.collection(namespace)
 
+    def search(self, namespace: int, vector: Floats, k: int) -> Ints:
+        """Return the seqs of about the ``k`` nearest vectors, best first.
+
+        Raises:
+            VectorIndexError: if Chroma fails; ``suspect`` has it looked at.
+        """
+        with self.chroma.in_use():
+            return self.chroma.collection(namespace).search(vector, k)
+
     def notify(self, namespace: int) -> None:
         """Say that a namespace has changes to feed."""
         with self._wake:
-            self._due.add(namespace)
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="automem-indexer", daemon=True)
-                self._thread.start()
-            self._wake.notify_all()
+            self._due[namespace] = None
+            self._run_thread()
+
+    def suspect(self, namespace: int) -> None:
+        """Say that Chroma failed to serve a namespace: it is searched exactly until its collection was looked at."""
+        with self._wake:
+            self._marks.pop(namespace, None)
+            self._suspects.add(namespace)
+        self.notify(namespace)
+
+    def check_all(self) -> None:
+        """Ask for every namespace that was ever indexed to be checked and fed, used or not."""
+        for mark in self._table.all():
+            self.notify(mark.namespace)
+
+    def rebuild(self) -> None:
+        """Make the index anew from the journal, whatever state it is in.
+
+        Raises:
+            VectorIndexError: if the old one can't be set aside.
+        """
+        self._patience.forget()
+        self._order(lambda: self._begin_anew(keep=False))
+
+    def reset(self, namespaces: Sequence[int]) -> None:
+        """Remove the collections with all their bytes; what remains is fed again when it is next used.
+
+        Raises:
+            VectorIndexError: if something remains.
+        """
+        if self._thread is None and self.chroma.own_files and not self.chroma.exists():
+            self.chroma.reset(namespaces)  # there may be one that was set aside
+        else:
+            self._order(lambda: self._reset(namespaces))
 
     def wait(self, timeout: float) -> bool:
-        """Wait until everything is fed; False if it took longer than ``timeout`` seconds."""
+        """Wait until everything is opened and fed; False if that took longer than ``timeout`` seconds, or can't be."""
         until = time.monotonic() + timeout
-        with self._wake:
-            while self._due or self._busy:
-                left = until - time.monotonic()
-                if left <= 0 or self._closed:
-                    return False
-                self._wake.wait(left)
+        self._hurry.set()
+        try:
+            with self._wake:
+                while self._has_work():
+                    left = until - time.monotonic()
+                    if left <= self._patience.left() or self._closed or self._owned_elsewhere or self._hangs():
+                        return False
+                    self._wake.wait(min(left, _POLL))
+        finally:
+            self._hurry.clear()
         return True
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._due and not self._closed:
-                    self._wake.wait()
-                if self._closed:
-                    return
-                namespace = self._due.pop()  # before it is fed: what changes meanwhile makes it due again
-                self._busy = True
-            time.sleep(_PAUSE)
-            self._try_to_feed(namespace)
-            with self._wake:
-                self._busy = False
-                self._wake.notify_all()
+    def status(self) -> IndexStatus:
+        """Return what the worker is doing."""
+        with self._wake:
+            state, reason = self._state()
+            waiting = len(self._due)
+        result = self._watch.result()
+        return IndexStatus(state, reason, len(self._marks), waiting, self._rebuilt, self._done, self._total, result)
 
-    def _try_to_feed(self, namespace: int) -> None:
-        try:
-            self.feed(namespace)
-        except StoreClosed:
-            log.debug("the store was closed before its index was fed; the next opening goes on")
-        except AutoMemError:
-            self.failures += 1
-            log.exception("feeding the vector index failed; the next write tries again")
-
-    def feed(self, namespace: int) -> None:
-        """Feed what has changed since the mark."""
-        with self._feeding:
-            mark = self.mark(namespace)
-            collection = self.chroma.collection(namespace)
-            with self.journal.read() as connection:
-                newest, changed = records.changes_since(connection, namespace, mark)
-                seqs = [seq for seq in changed if seq is not None]
-                rows = records.rows_by_seq(connection, namespace, seqs)
-            live = [seq for seq in seqs if seq in rows and rows[seq].state == State.LIVE]
-            gone = sorted(set(seqs) - set(live)) if mark else []
-            if live:
-                vectors = np.stack([np.frombuffer(rows[seq].vector, "<f4") for seq in live])
-                collection.upsert(live, vectors)
-                if not mark:
-                    self.chroma.tidy()
-            if gone:
-                collection.remove(gone)
-            if newest > mark:
-                with self.journal.write() as connection:
-                    self._set_mark(connection, namespace, newest)
-                self._marks[namespace] = newest
-
-    def _set_mark(self, connection: Connection, namespace: int, mark: int) -> None:
-        connection.execute(delete(index_marks).where(index_marks.c.namespace == namespace))
-        if connection.scalar(select(namespaces.c.key).where(namespaces.c.key == namespace)) is None:
-            return  # erased while its changes were fed
-        connection.execute(
-            insert(index_marks).values(namespace=namespace, generation=self.chroma.generation, mark=mark)
-        )
-
-    def reset(self, namespaces: list[int]) -> None:
-        """Remove the collections with all their bytes; what remains is fed again when it is next used."""
-        with self._feeding:
-            self._marks.clear()
-            if self.chroma.exists():
-                self.chroma.reset(namespaces)
+    def _state(self) -> tuple[IndexState, str]:
+        if self._hangs():
+            return IndexState.FAILED, f"Chroma has not answered for {DEADLINE:.0f} s"
+        if self._patience.left():
+            return IndexState.FAILED, f"{self._reason} (it is tried again in {self._patience.left():.0f} s)"
+        if self._owned_elsewhere:
+            return IndexState.OWNED, self._reason
+        if self._rebuilding:
+            return IndexState.REBUILDING, self._reason
+        if self._wanted_open or (self._step_began is not None and not self._opened):
+            return IndexState.OPENING, self._reason
+        return (IndexState.SERVING if self._opened else IndexState.OFF), self._reason
 
     def close(self) -> None:
-        """Stop feeding and release Chroma."""
+        """Stop feeding and release Chroma; a call to Chroma that hangs is left behind."""
         with self._wake:
             self._closed = True
+            self._marks.clear()
             self._wake.notify_all()
+        self._hurry.set()
         if self._thread is not None:
-            self._thread.join(timeout=10)
-        with self._feeding:
-            self.chroma.close()
+            self._thread.join(_CLOSING)
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run_thread(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._run, name="automem-indexer", daemon=True)
+            self._thread.start()
+        self._wake.notify_all()
+
+    def _order(self, work: Callable[[], None]) -> None:
+        """Have the thread do something, before all else, and wait for it."""
+        future: Future[None] = Future()
+        with self._wake:
+            if self._closed:
+                raise StoreClosed("this memory was closed; open it again")
+            self._orders.append((work, future))
+            self._run_thread()
+        while not future.done():
+            if self._hangs():
+                raise VectorIndexError(f"Chroma has not answered for {DEADLINE:.0f} s; try again")
+            with self._wake:
+                if not future.done():
+                    self._wake.wait(_POLL)
+        future.result()
+
+    def _hangs(self) -> bool:
+        began = self._step_began
+        return began is not None and time.monotonic() - began > DEADLINE
+
+    def _has_work(self) -> bool:
+        return bool(self._due or self._orders or self._wanted_open or self._step_began is not None)
+
+    def _run(self) -> None:
+        while (work := self._next()) is not None:
+            try:
+                work()
+            except _Interrupted:
+                log.debug("the index worker turns to something more urgent")
+            except StoreClosed:
+                log.debug("the store was closed before its index was fed; the next opening goes on")
+                self._due.clear()
+            except AutoMemError as error:
+                self._failed(error)
+            except Exception as error:
+                log.exception("the index worker failed")
+                self._failed(error)
+            with self._wake:
+                self._step_began = None
+                self._rebuilding = self._rebuilding and bool(self._due)
+                self._wake.notify_all()
+        self._shut()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._wake:
+            while not self._closed:
+                resting = self._patience.left() or (_POLL if self._owned_elsewhere else 0.0)
+                if self._orders:
+                    self._step_began = time.monotonic()
+                    return self._obey
+                if not resting and (self._due or self._wanted_open):
+                    self._step_began = time.monotonic()
+                    return self._attend if self._due else self._open_unasked
+                self._wake.wait(resting or None)
+                self._owned_elsewhere = self._owned_elsewhere and not resting
+            return None
+
+    def _between(self, records: int = 0) -> None:
+        """Show that there is progress, and let what is more urgent go first."""
+        self._done += records
+        self._step_began = time.monotonic()
+        if self._closed or self._orders:
+            raise _Interrupted
+
+    def _obey(self) -> None:
+        work, future = self._orders.popleft()
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever ordered it
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    def _shut(self) -> None:
+        for _, future in self._orders:
+            future.set_exception(StoreClosed("this memory was closed; open it again"))
+        self._step_began = time.monotonic()
+        try:
+            seal = self.chroma.close()
+            if seal is not None and self._opened:
+                self._table.set_seal(seal)
+        except AutoMemError:
+            log.warning("Chroma was not closed properly; the next opening checks it", exc_info=True)
+        finally:
+            self._step_began = None
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    def _open_unasked(self) -> None:
+        self._open()
+
+    def _open(self) -> bool:
+        """Open the database; False if another process has it."""
+        if not self._opened:
+            self._owned_elsewhere = not self.chroma.acquire()
+            if self._owned_elsewhere:
+                return False
+            try:
+                self._open_checked()
+            except VectorIndexError as error:
+                if not self.chroma.own_files:
+                    raise
+                self._set_aside(error)
+                raise _Interrupted from None
+        self._wanted_open = False
+        return True
+
+    def _open_checked(self) -> None:
+        there = self.chroma.exists()
+        self._sealed = self.chroma.is_sealed(self._table.seal())
+        self._between()
+        generation = self.chroma.open()
+        self._between()
+        fed = [mark for mark in self._table.all() if mark.mark]
+        if fed and all(mark.generation != generation for mark in fed):
+            if there and self.chroma.own_files:
+                raise VectorIndexError("the index folder is not the one that this store has fed")
+            self._marks.clear()
+            self._feed_all()
+        self._opened = True
+
+    def _feed_all(self) -> None:
+        with self._wake:
+            self._due |= dict.fromkeys(self._table.void())
+            self._rebuilding = bool(self._due)
+            self._done, self._total = 0, count_live(self.journal, list(self._due))
+
+    def _set_aside(self, error: Exception, *, keep: bool = True) -> None:
+        self.failures += 1
+        self._reason = str(error)
+        pause = self._patience.failed()
+        log.warning("the vector index is made again from the journal%s: %s", f" in {pause:.0f} s" * bool(pause), error)
+        self._begin_anew(keep=keep)
+
+    def _begin_anew(self, *, keep: bool) -> None:
+        self._forget()
+        if not self.chroma.acquire():
+            raise VectorIndexError("another process has the index open")
+        self.chroma.set_aside([mark.namespace for mark in self._table.all()], keep=keep)
+        self._rebuilt += 1
+        self._feed_all()
+
+    def _reset(self, namespaces: Sequence[int]) -> None:
+        self._forget()
+        self.chroma.reset(namespaces)
+        if self.chroma.own_files:
+            self._table.void()
+
+    def _forget(self) -> None:
+        with self._wake:
+            self._marks.clear()
+            self._suspects.clear()
+            self._opened = False
+            self._wanted_open = False
+
+    # -- feeding -------------------------------------------------------------------------------------------------
+
+    def _attend(self) -> None:
+        """Check a namespace if that was not done, and feed it."""
+        if not self._rebuilding:
+            self._hurry.wait(_PAUSE)
+        with self._wake:
+            namespace = next(iter(self._due))
+            del self._due[namespace]  # before it is fed: what changes meanwhile makes it due again
+        try:
+            if not self._open():
+                raise _Interrupted
+            self._believe(namespace)
+            self._feed(namespace)
+        except VectorIndexError as error:
+            self.notify(namespace)
+            if not self._is_passing(namespace, error):
+                raise
+        except BaseException:
+            self.notify(namespace)
+            raise
+        else:
+            self._tried_again.discard(namespace)
+            self.chroma.release_idle()
+            self._make_smaller()
+
+    def _is_passing(self, namespace: int, error: VectorIndexError) -> bool:
+        """Tell whether a failure may pass, such as a full disk: then the collection is looked at, and fed once more."""
+        if not self.chroma.own_files or isinstance(error, IndexDamaged) or namespace in self._tried_again:
+            return False
+        self.failures += 1
+        log.warning("feeding the vector index failed; its collection is looked at: %s", error)
+        self._tried_again.add(namespace)
+        self.suspect(namespace)
+        return True
+
+    def _believe(self, namespace: int) -> None:
+        """Check a collection that is not served yet, and fill one that was not fed."""
+        if namespace in self._marks:
+            return
+        mark = self._table.get(namespace, self.chroma.generation)
+        if mark:
+            self._check(namespace, mark, thorough=not self._sealed or namespace in self._suspects)
+        else:
+            mark = self._fill(namespace)
+        with self._wake:
+            self._suspects.discard(namespace)
+            if mark:
+                self._marks[namespace] = mark
+
+    def _check(self, namespace: int, mark: int, *, thorough: bool) -> None:
+        thorough = thorough and self.chroma.own_files  # somebody else's is asked for samples only
+        try:
+            check(self.journal, self.collection(namespace), namespace, mark, thorough=thorough, step=self._between)
+        except VectorIndexError as error:
+            if not self.chroma.own_files:
+                raise
+            raise IndexDamaged(str(error)) from error
+
+    def _fill(self, namespace: int) -> int:
+        """Make a collection hold what is live, and return up to which change; 0 if nothing is."""
+        mark = newest_change(self.journal, namespace)
+        if not count_live(self.journal, [namespace]) and not self._table.get(namespace, self.chroma.generation):
+            return 0
+        collection = self.collection(namespace)
+        collection.make()
+        fill(self.journal, collection, namespace, self._between)
+        self.chroma.tidy()
+        self._check(namespace, mark, thorough=False)
+        self._table.set(namespace, self.chroma.generation, mark)
+        return mark
+
+    def _feed(self, namespace: int) -> None:
+        while mark := self._marks.get(namespace):
+            batch = next_batch(self.journal, namespace, mark)
+            if batch is None:
+                return
+            collection = self.collection(namespace)
+            if batch.everything:
+                fill(self.journal, collection, namespace, self._between)
+            if batch.live:
+                collection.upsert(batch.live, batch.vectors)
+            if batch.gone:
+                collection.remove(batch.gone)
+            self._removed += len(batch.gone)
+            self._table.set(namespace, self.chroma.generation, batch.upto)
+            with self._wake:
+                if namespace in self._marks:  # and not suspected meanwhile
+                    self._marks[namespace] = batch.upto
+            now = self._clock.now()
+            self._watch.add(max(0, now - recorded) / 1e6 for recorded in batch.recorded)
+            self._between(len(batch.live))
+            if not batch.whole:
+                return
+
+    def _make_smaller(self) -> None:
+        """Make the index anew when most of it is vectors that were removed, for HNSW never lets go of one."""
+        if self._due or not self.chroma.own_files or self._removed < _WASTE_FLOOR / 10:
+            return
+        self._removed = 0
+        live = count_live(self.journal, [mark.namespace for mark in self._table.all() if mark.mark])
+        held = self.chroma.elements()
+        if held - live >= _WASTE_FLOOR and held - live > _WASTE * live:
+            log.info("the vector index is made again: %d of its %d vectors were removed", held - live, held)
+            self._begin_anew(keep=False)
+
+    # -- trouble -------------------------------------------------------------------------------------------------
+
+    def _failed(self, error: Exception) -> None:
+        """Decide what follows from a failure."""
+        try:
+            if isinstance(error, VectorIndexError) and self.chroma.own_files:
+                self._set_aside(error)
+                return
+            self.failures += 1
+            self._reason = str(error)
+            self._patience.failed()
+            log.warning("feeding the vector index failed: %s", error)
+            if isinstance(error, VectorIndexError):
+                self._opened = False  # it is asked again whose it is: a server may have lost its data
+            if isinstance(error, IndexDamaged):
+                self._begin_anew(keep=False)
+        except AutoMemError:
+            self._patience.failed()
+            log.exception("the vector index can't be made again; searching exactly")
