@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from automem_agents._fork import keep_for_ever, survive_fork
 from automem_agents.protocols import Floats
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ class WordLlamaEmbedder:
     def __init__(self) -> None:
         self._model: WordLlamaInference | None = None
         self._lock = threading.Lock()
+        survive_fork(self)
+
+    def after_fork(self) -> None:
+        """Read the weights anew in a forked child if another thread of the parent was in the middle of using them."""
+        if self._lock.locked():
+            keep_for_ever(self._model)
+            self._model, self._lock = None, threading.Lock()
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return (len(texts), 256); a text without words gives zeros."""

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 
+from automem_agents._fork import survive_fork
 from automem_agents.errors import AutoMemError
 from automem_agents.journal.decisions import NewDecision, count_recalled, drop_old_features, insert_decisions
 from automem_agents.store import MemoryStore
@@ -31,6 +32,12 @@ class DecisionBuffer:
         self._timer: threading.Timer | None = None
         self._flushing = threading.Lock()
         self._since_tidy = 0
+        survive_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave to the parent, in a forked child, what it has yet to write."""
+        self._lock, self._flushing = threading.Lock(), threading.Lock()
+        self._pending, self._timer = [], None
 
     def add(self, namespace: Namespace, decision: NewDecision) -> None:
         """Take a decision in."""
