@@ -18,6 +18,7 @@ class Plan:
         beside: records in the namespace whose neighbours multiply, and in the rest of the store before and after.
         threads, threads_size, threads_seconds: how many, records before, and length of a round.
         space: records written one by one (disk), and stored in bulk (memory).
+        space_processes: new processes whose memory is looked at, for it differs a little between them.
         cold, cold_repeats: records in the store, and starts.
         indexed, indexed_calls: records in the namespace, and writes.
         sweep: records in the namespace.
@@ -34,6 +35,7 @@ class Plan:
     threads_size: int = 1_000
     threads_seconds: float = 6.0
     space: tuple[int, int] = (2_000, 10_000)
+    space_processes: int = 3
     cold: tuple[int, ...] = (400, 5_000)
     cold_repeats: int = 7
     indexed: tuple[int, ...] = (1_000, 10_000)
@@ -54,6 +56,7 @@ QUICK = Plan(
     threads_size=300,
     threads_seconds=1.0,
     space=(150, 1_500),
+    space_processes=1,
     cold=(400,),
     cold_repeats=3,
     indexed=(300,),
@@ -73,6 +76,7 @@ TINY = Plan(
     threads_size=30,
     threads_seconds=0.3,
     space=(20, 60),
+    space_processes=1,
     cold=(30,),
     cold_repeats=2,
     indexed=(30,),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
+from statistics import median
 
 from latency_parts.driver import Bench, Process
 from latency_parts.rows import row
@@ -13,6 +14,7 @@ from latency_parts.systems import VARIANTS
 
 NAME = "space"
 _LOG = ("decisions", "decision_candidates")
+_RECALLS = 20
 
 
 def run(bench: Bench) -> None:
@@ -105,16 +107,19 @@ def _memory(bench: Bench, name: str, small: int, large: int) -> None:
         fill(bench, NAME, name, processes, 0, large)
         if name not in processes:
             return
-    sizes = [_fresh(bench, name, label, turns) for label, turns in (("-single", small), ("-bulk", large))]
-    if None not in sizes and large > small:
-        slope = (sizes[1] - sizes[0]) / (large - small)  # type: ignore[operator]
+    held = [_fresh(bench, name, label, turns) for label, turns in (("-single", small), ("-bulk", large))]
+    if all(held) and large > small:
+        slope = (median(held[1]) - median(held[0])) / (large - small)
         bench.rows.append(row(name, NAME, large, "rss", [slope], "B a record"))
 
 
-def _fresh(bench: Bench, name: str, label: str, turns: int) -> int | None:
-    """Return the memory of a new process that has opened a store and recalled from it."""
-    with bench.opened(NAME, [name], label) as processes, bench.noting(NAME, name, processes):
-        process: Process = processes[name]
-        process.call("recall", user=USER, first=0, count=5, turns=turns, limit=60)
-        return int(process.call("rss"))
-    return None
+def _fresh(bench: Bench, name: str, label: str, turns: int) -> list[int]:
+    """Return the memory of new processes that have opened a store and recalled from it."""
+    found: list[int] = []
+    for _ in range(bench.plan.space_processes):
+        with bench.opened(NAME, [name], label) as processes, bench.noting(NAME, name, processes):
+            process: Process = processes[name]
+            process.call("recall", user=USER, first=0, count=_RECALLS, turns=turns, limit=60)
+            process.call("settle")
+            found.append(process.call("rss"))
+    return found
