@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from automem_agents._fork import survive_fork
 from automem_agents.errors import BreakerOpen, Conflict, DeadlineExceeded, InvalidInput, NotFound, StoreClosed
 from automem_agents.workers import WORKERS, Task
 
@@ -47,6 +48,7 @@ class Guard:
         self._open_until = 0.0
         self._lock = threading.Lock()
         self.counts: dict[str, int] = {}
+        survive_fork(self)
 
     def after_fork(self) -> None:
         """Forget, in a forked child, the parent's threads and a lock that one of them may have held."""
@@ -66,10 +68,12 @@ class Guard:
             DeadlineExceeded: after ``deadline`` seconds; the work goes on by itself.
             Exception: whatever the work raises.
         """
-        after_pause = self._admit()
-        if after_pause and self._background:
-            self._note(WORKERS.submit(lambda: self._attempt(work, deadline), self._what))
-            raise BreakerOpen(f"{self._what} is being tried again after a pause")
+        after_pause = False
+        if self._background:
+            if not self.ready(work, deadline):
+                raise BreakerOpen(f"{self._what} is paused; it is tried again in the background")
+        else:
+            after_pause = self._admit()
         task = WORKERS.submit(work, self._what)
         try:
             result = task.result(deadline)
@@ -84,6 +88,16 @@ class Guard:
             raise
         self._succeeded()
         return result
+
+    def ready(self, work: Callable[[], object], deadline: float) -> bool:
+        """Tell whether ``run`` would try; after a pause, first see in the background whether ``work`` succeeds."""
+        try:
+            after_pause = self._admit()
+        except BreakerOpen:
+            return False
+        if after_pause:
+            self._note(WORKERS.submit(lambda: self._attempt(work, deadline), self._what))
+        return not after_pause
 
     def _admit(self) -> bool:
         """Tell whether this is the attempt after a pause; raise if nothing must be tried."""

@@ -29,6 +29,14 @@ class Settings(BaseModel):
     candidates: int = Field(200, ge=10, le=10_000, description="how many the dense and the lexical search each propose")
     pool: int = Field(64, ge=8, le=2000, description="how many of the best candidates a READ packs from and logs")
     index_threshold: int = Field(20_000, ge=0, description="records in a namespace from which Chroma serves it")
+    index_deadline: float = Field(
+        0.1, gt=0, allow_inf_nan=False, description="seconds after which a recall goes on without Chroma"
+    )
+    chroma_host: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._:\[\]-]+$", description="a Chroma server, instead of a Chroma in the store's folder"
+    )
+    chroma_port: int = Field(8000, ge=1, le=65535, description="port of the Chroma server")
+    chroma_ssl: bool = Field(False, description="whether the Chroma server is asked by https")
     working_set_bytes: int = Field(256 * 2**20, ge=2**20, description="memory for the namespaces in use")
     recall_deadline: float = Field(
         2.0, gt=0, allow_inf_nan=False, description="seconds after which a turn goes on without memory"

@@ -140,10 +140,13 @@ def test_an_attempt_in_the_background_lets_nobody_wait() -> None:
     failed(guard, 1)
     time.sleep(0.06)
     start = time.monotonic()
+    tried: list[int] = []
     with pytest.raises(BreakerOpen, match="tried again"):
-        guard.run(lambda: release.wait(30), 5)
-    with pytest.raises(BreakerOpen, match="paused"):  # one attempt at a time
-        guard.run(lambda: 1, 5)
+        guard.run(lambda: tried.append(1) or release.wait(30), 5)
+    with pytest.raises(BreakerOpen):
+        guard.run(lambda: tried.append(2), 5)
+    assert not guard.ready(lambda: tried.append(3), 5)
+    assert tried == [1]  # one attempt at a time
     assert time.monotonic() - start < 2
     release.set()
     until_served(guard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import Connection, select
 
 from automem_agents.embedders import CheckedEmbedder, WordLlamaEmbedder
-from automem_agents.errors import EmbedderMismatch, StoreUnavailable, VectorIndexError
+from automem_agents.errors import EmbedderMismatch, StoreUnavailable
 from automem_agents.index.client import ClientChroma
 from automem_agents.index.embedded import EmbeddedChroma
+from automem_agents.index.home import ChromaHome
+from automem_agents.index.server import connect
 from automem_agents.journal import Journal, erase, records, schema
 from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
 from automem_agents.settings import Settings
@@ -67,7 +70,7 @@ class MemoryStore:
         embedder: must be the one the store was written with.
         counter: counts tokens.
         clock: tells the time of what is recorded.
-        chroma: the user's own Chroma client, or None for one in ``folder``.
+        chroma: the user's own Chroma client; None for the server that the settings name, or one in ``folder``.
 
     Raises:
         EmbedderMismatch: if the store was written with another embedder.
@@ -93,15 +96,26 @@ class MemoryStore:
         except BaseException:
             self.journal.close()
             raise
-        home = EmbeddedChroma(folder) if chroma is None else ClientChroma(chroma)
-        self.indexer = Indexer(self.journal, home)
-        self.dense = DenseSearch(self.journal, self.indexer, self.embedder.dimension)
+        self.indexer = Indexer(self.journal, self._home(folder, chroma), clock)
+        self.dense = DenseSearch(self.journal, self.indexer, self.embedder.dimension, settings.index_deadline)
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._lock = threading.Lock()
+        self.indexer.start()
+
+    def _home(self, folder: Path, chroma: ClientAPI | None) -> ChromaHome:
+        host, port, ssl = self.settings.chroma_host, self.settings.chroma_port, self.settings.chroma_ssl
+        space = f"{self.embedder.name}/{self.embedder.dimension}"
+        if chroma is not None:
+            return ClientChroma(lambda: chroma, self._store_id, space)
+        if host is not None:
+            return ClientChroma(lambda: connect(host, port, ssl), self._store_id, space, own=True)
+        return EmbeddedChroma(folder)
 
     def _remember_embedder(self) -> None:
         mine = f"{self.embedder.name}/{self.embedder.dimension}"
         with self.journal.write() as connection:
+            self._store_id = self.journal.meta(connection, "store_id") or uuid.uuid4().hex
+            self.journal.set_meta(connection, "store_id", self._store_id)
             stored = self.journal.meta(connection, "embedder")
             if stored is None:
                 self.journal.set_meta(connection, "embedder", mine)
@@ -129,7 +143,7 @@ class MemoryStore:
     def working_set(self, namespace: int) -> Iterator[WorkingSet]:
         """Lend the namespace's working set, current with everything committed."""
         entry = self._entry(namespace)
-        with entry.lock:
+        with self.journal.turnstile, entry.lock:
             newest = self.journal.newest_change()
             if entry.ws.seen < newest:
                 with self.journal.read() as connection:
@@ -151,7 +165,7 @@ class MemoryStore:
         newest, changed = records.changes_since(connection, namespace, entry.ws.newest)
         if entry.ws.seen < 0 or entry.ws.wasted or None in changed:
             entry.ws = WorkingSet(self.embedder.dimension, self.counter)
-            entry.mark = self._mark(namespace)
+            entry.mark = self.indexer.mark(namespace)
             rows = records.live_rows(connection, namespace)
             entry.ws.add(rows, without_vector=self._indexed(connection, namespace, entry.mark, rows))
         else:
@@ -181,27 +195,22 @@ class MemoryStore:
                 if change.added or change.gone:
                     ws.seen = ws.newest = change.upto
                 ws.filed = change.namespace
+                self._follow_index(namespace, entry)
         self._make_room(namespace, entry)
-
-    def _mark(self, namespace: int) -> int:
-        try:
-            return self.indexer.mark(namespace)
-        except VectorIndexError:
-            self.indexer.failures += 1
-            log.exception("the vector index can't be read; searching exactly")
-            return 0
 
     def _follow_index(self, namespace: int, entry: _Entry) -> None:
         """Let go of vectors that Chroma serves by now; ask it to catch up where it is behind."""
         if len(entry.ws) < self.settings.index_threshold and not entry.mark:
             return
-        mark = self._mark(namespace)
+        mark = self.indexer.mark(namespace)
         if mark < entry.ws.newest:
             self.indexer.notify(namespace)
         if mark > entry.mark:
             with self.journal.read() as connection:
                 _, tail = records.changes_since(connection, namespace, mark)
-            entry.ws.exact.remove(list(set(entry.ws.all_seqs()) - set(tail)))
+            entry.ws.exact.remove(sorted(entry.ws.exact.seqs().difference(tail)))
+        elif mark < entry.mark:
+            self.dense.distrust(entry.ws)
         entry.mark = mark
 
     def _make_room(self, keep: int, entry: _Entry) -> None:
@@ -234,7 +243,7 @@ class MemoryStore:
         count, narrow = self.settings.candidates, only is not None or run_id is not None
         with self.working_set(namespace) as ws:
             allowed, wanted = ws.mask(only, run_id), len(ws) if narrow else count
-            if len(ws.exact) == len(ws):
+            if self.dense.exact(namespace, ws, vector, wanted):
                 cosines = ws.exact.spread(vector, len(allowed))
                 nearest = nearest_slots(cosines, allowed, wanted)
                 return find(ws, query, nearest, lambda slots: cosines[slots], count, allowed, narrow)
