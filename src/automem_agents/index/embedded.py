@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import threading
 import time
 import uuid
@@ -12,11 +13,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automem_agents._fork import keep_for_ever, survive_fork
 from automem_agents.errors import VectorIndexError
 from automem_agents.index import hnsw_files
 from automem_agents.index.chroma import ChromaIndex, open_collection, wrapped
 from automem_agents.index.gate import Gate
 from automem_agents.index.home import ChromaHome
+from automem_agents.index.ownership import Ownership
 from automem_agents.index.slack import zero_slack
 
 if TYPE_CHECKING:
@@ -29,6 +32,10 @@ _OLD = "index-old-"
 _PATIENCE = 5.0  # seconds to wait for searches before the database is closed under them
 # Chroma shares the clients of a folder within a process, and counts them without a lock of its own.
 _SHARED = threading.Lock()
+_ANSWER = 10.0  # seconds in which another process has to remove the database when asked
+# In a child of a process that has run Chroma's native code, it hangs, whichever database is opened. Such a child never does.
+_started = False
+_parent_started = False
 
 
 class EmbeddedChroma(ChromaHome):
@@ -48,13 +55,40 @@ class EmbeddedChroma(ChromaHome):
         self._client: ClientAPI | None = None
         self._open: dict[int, ChromaIndex] = {}
         self._gate = Gate()
+        self._ownership = Ownership(folder)
         self._remove(_OLD)
         self.generation = ""
         self.sync_threshold: int | None = None
+        survive_fork(self)
 
     def exists(self) -> bool:
         """Tell whether there is an index."""
         return self._folder.exists()
+
+    def acquire(self) -> bool:
+        """Take the right to open the database; False while another process has it, and for ever where Chroma hangs."""
+        with wrapped():
+            return not _parent_started and self._ownership.acquire()
+
+    def owner(self) -> str:
+        """Say who has the right to open the database, if it is not this object."""
+        pid = self._ownership.owner()
+        if _parent_started and pid is None:
+            return "this process was forked from one that had Chroma open, and searches exactly"
+        return f"process {pid} has it open" if pid is not None else ""
+
+    def removed_by_owner(self) -> bool:
+        """Have another process that has the database open ``reset`` it; False if none has.
+
+        Raises:
+            VectorIndexError: if it doesn't answer.
+        """
+        with wrapped():
+            return self._ownership.used and self._ownership.removed_by_owner(_ANSWER)
+
+    def asked(self) -> bool:
+        """Tell whether another process waits for this one, which has the database open, to ``reset`` it."""
+        return self._ownership.asked()
 
     def is_sealed(self, seal: str | None) -> bool:
         """Tell whether the files are those that ``close`` left.
@@ -79,8 +113,10 @@ class EmbeddedChroma(ChromaHome):
         return self.generation
 
     def _connect(self) -> None:
+        global _started
         if self._client is not None:
             return
+        _started = True
         import chromadb
 
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -151,12 +187,17 @@ class EmbeddedChroma(ChromaHome):
             self._remove(_OLD)
 
     def reset(self, namespaces: Sequence[int]) -> None:
-        """Remove the database with all its bytes, and those set aside, whichever namespaces are asked for."""
+        """Remove the database with all its bytes, and those set aside, whichever namespaces are asked for.
+
+        It must not be open in another process; the right to open it is given back.
+        """
         self.set_aside(namespaces, keep=False)
         self._remove(BROKEN)
         left = [*self._folder.parent.glob(f"{_OLD}*"), *self._folder.parent.glob(f"{BROKEN}*")]
         if left:
             raise VectorIndexError(f"can't remove {left[0]}")
+        self._ownership.answer()
+        self._ownership.release()
 
     def _remove(self, prefix: str) -> None:
         for old in self._folder.parent.glob(f"{prefix}*"):
@@ -167,7 +208,19 @@ class EmbeddedChroma(ChromaHome):
         with self._gate.alone(_PATIENCE), wrapped():
             was_open = self._client is not None
             self._close()
-            return self._seal() if was_open and self._folder.exists() else None
+            seal = self._seal() if was_open and self._folder.exists() else None
+            self._ownership.release()
+            return seal
+
+    def after_fork(self) -> None:
+        """Let go, in a forked child, of what the parent has open, without touching it."""
+        global _SHARED, _parent_started
+        _SHARED, _parent_started = threading.Lock(), _started
+        keep_for_ever((self._client, self._open))
+        if _started and (shared := sys.modules.get("chromadb.api.shared_system_client")):
+            systems = getattr(shared.SharedSystemClient, "_identifier_to_system", {})
+            keep_for_ever(dict(systems))  # one that was just being opened is only here
+        self._client, self._open, self._gate = None, {}, Gate()
 
     def _close(self) -> None:
         self._open.clear()

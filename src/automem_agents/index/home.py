@@ -30,6 +30,22 @@ class ChromaHome(Protocol):
         """Take the right to open the database; False while another process has it."""
         return True
 
+    def owner(self) -> str:
+        """Say who has the right to open the database, if it is not this object."""
+        return ""
+
+    def removed_by_owner(self) -> bool:
+        """Have another process that has the database open ``reset`` it; False if none has.
+
+        Raises:
+            VectorIndexError: if it doesn't answer.
+        """
+        return False
+
+    def asked(self) -> bool:
+        """Tell whether another process waits for this one, which has the database open, to ``reset`` it."""
+        return False
+
     def is_sealed(self, seal: str | None) -> bool:
         """Tell, before it is opened, whether the database is what it was when ``close`` returned ``seal``.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -87,6 +86,11 @@ class Ownership:
         probe.release()
         return False
 
+    @property
+    def used(self) -> bool:
+        """Whether anybody ever had the index."""
+        return self._file.exists()
+
     def owner(self) -> int | None:
         """Return the process that has the index; None if nobody has."""
         if not self.owned and not self.elsewhere():
@@ -95,31 +99,33 @@ class Ownership:
         return int(written) if written.isdigit() else None
 
     def asked(self) -> bool:
-        """Tell whether somebody waits for the owner to remove the index."""
-        return self._request.exists()
+        """Tell whether somebody waits for this object, as the owner, to remove the index."""
+        return self.owned and self._request.exists()
 
     def answer(self) -> None:
         """Say that the index was removed."""
         self._request.unlink(missing_ok=True)
 
-    def have_removed(self, remove: Callable[[], None], patience: float) -> bool:
-        """Have the index removed: by ``remove`` as soon as nobody else has it, or by its owner.
+    def removed_by_owner(self, patience: float) -> bool:
+        """Have the owner remove the index; False if nobody else has it, so that it is ours now, and ours to remove.
 
-        Returns:
-            False if the owner did not do it within ``patience`` seconds; it will when it goes on, or the next owner.
+        Raises:
+            TimeoutError: if the owner did not do it within ``patience`` seconds. It will when it goes on, or the next.
         """
+        if self.acquire():
+            return False
+        self._request.touch()
         until = time.monotonic() + patience
-        if not self.acquire():
-            self._request.touch()
         while not self.acquire():
-            if not self.asked():
+            if not self._request.exists():
                 return True
             if time.monotonic() > until:
-                return False
+                raise TimeoutError(
+                    f"process {self.owner()} has the vector index open and did not remove it within {patience:g} s. "
+                    "It will when it goes on; if it hangs, end it and try again"
+                )
             time.sleep(_POLL)
-        remove()
-        self.answer()
-        return True
+        return False
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the lock is the parent's.

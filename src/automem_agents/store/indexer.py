@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 
+from automem_agents._fork import survive_fork
 from automem_agents.errors import AutoMemError, StoreClosed, VectorIndexError
 from automem_agents.index.chroma import ChromaIndex
 from automem_agents.index.home import ChromaHome
@@ -103,6 +104,7 @@ class Indexer:
         self._opened = False
         self._sealed = False
         self._owned_elsewhere = False
+        self._ask_again = 0.0  # when to try to get it from there
         self._rebuilding = False
         self._rebuilt = 0
         self._step_began: float | None = None
@@ -113,6 +115,15 @@ class Indexer:
         self._removed = _WASTE_FLOOR  # since the waste was last looked at; not known at first
         self._done = 0
         self._total = 0
+        survive_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: without a thread, and without what the parent has open."""
+        self._wake, self._hurry, self._watch = threading.Condition(), threading.Event(), Stopwatch()
+        self._thread, self._step_began = None, None
+        self._marks, self._due, self._suspects, self._tried_again = {}, {}, set(), set()
+        self._orders = deque()
+        self._wanted_open = self._opened = self._owned_elsewhere = self._rebuilding = False
 
     # -- the foreground ------------------------------------------------------------------------------------------
 
@@ -174,7 +185,8 @@ class Indexer:
             VectorIndexError: if something remains.
         """
         if self._thread is None and self.chroma.own_files and not self.chroma.exists():
-            self.chroma.reset(namespaces)  # there may be one that was set aside
+            if not self.chroma.removed_by_owner():
+                self.chroma.reset(namespaces)  # there may be one that was set aside
         else:
             self._order(lambda: self._reset(namespaces))
 
@@ -207,7 +219,7 @@ class Indexer:
         if self._patience.left():
             return IndexState.FAILED, f"{self._reason} (it is tried again in {self._patience.left():.0f} s)"
         if self._owned_elsewhere:
-            return IndexState.OWNED, self._reason
+            return IndexState.OWNED, self.chroma.owner()
         if self._rebuilding:
             return IndexState.REBUILDING, self._reason
         if self._wanted_open or (self._step_began is not None and not self._opened):
@@ -278,22 +290,24 @@ class Indexer:
     def _next(self) -> Callable[[], None] | None:
         with self._wake:
             while not self._closed:
-                resting = self._patience.left() or (_POLL if self._owned_elsewhere else 0.0)
+                resting = max(self._patience.left(), self._ask_again - time.monotonic(), 0.0)
                 if self._orders:
                     self._step_began = time.monotonic()
                     return self._obey
+                if self.chroma.asked():
+                    self._step_began = time.monotonic()
+                    return self._reset_for_another
                 if not resting and (self._due or self._wanted_open):
                     self._step_began = time.monotonic()
                     return self._attend if self._due else self._open_unasked
-                self._wake.wait(resting or None)
-                self._owned_elsewhere = self._owned_elsewhere and not resting
+                self._wake.wait(min(resting, _POLL) or (_POLL if self.chroma.own_files else None))
             return None
 
     def _between(self, records: int = 0) -> None:
         """Show that there is progress, and let what is more urgent go first."""
         self._done += records
         self._step_began = time.monotonic()
-        if self._closed or self._orders:
+        if self._closed or self._orders or self.chroma.asked():
             raise _Interrupted
 
     def _obey(self) -> None:
@@ -328,7 +342,11 @@ class Indexer:
         if not self._opened:
             self._owned_elsewhere = not self.chroma.acquire()
             if self._owned_elsewhere:
+                self._ask_again = time.monotonic() + _POLL
                 return False
+            if self.chroma.asked():  # by one whose request the owner before us did not live to see
+                self._reset_for_another()
+                raise _Interrupted
             try:
                 self._open_checked()
             except VectorIndexError as error:
@@ -376,9 +394,15 @@ class Indexer:
 
     def _reset(self, namespaces: Sequence[int]) -> None:
         self._forget()
+        if self.chroma.removed_by_owner():
+            return
         self.chroma.reset(namespaces)
         if self.chroma.own_files:
             self._table.void()
+
+    def _reset_for_another(self) -> None:
+        log.info("the vector index is removed, as another process asked")
+        self._reset(())
 
     def _forget(self) -> None:
         with self._wake:

@@ -116,10 +116,11 @@ def test_a_forked_child_neither_keeps_nor_gives_back_its_parents_lock(tmp_path: 
 
 
 def test_removal_is_ones_own_work_where_nobody_owns_it(tmp_path: Path) -> None:
-    done: list[bool] = []
     mine = Ownership(tmp_path)
-    assert mine.have_removed(lambda: done.append(mine.owned), patience=1)
-    assert done == [True]
+    assert not mine.used
+    assert not mine.removed_by_owner(patience=1)
+    assert mine.owned
+    assert mine.used
     assert not mine.asked()
 
 
@@ -127,29 +128,35 @@ def test_removal_is_asked_of_the_owner(tmp_path: Path) -> None:
     process, mine = holder(tmp_path, "answer"), Ownership(tmp_path)
     try:
         started = time.monotonic()
-        assert mine.have_removed(lambda: pytest.fail("the owner does it"), patience=10)
+        assert mine.removed_by_owner(patience=10)
         assert time.monotonic() - started < 2
-        assert not mine.asked()
+        assert not mine.owned
     finally:
         end(process)
 
 
-def test_an_owner_that_does_not_answer_is_not_waited_for_for_ever_and_finds_the_request(tmp_path: Path) -> None:
+def test_an_owner_that_does_not_answer_is_not_waited_for_for_ever_and_the_next_one_finds_the_request(
+    tmp_path: Path,
+) -> None:
     owner, mine = Ownership(tmp_path), Ownership(tmp_path)
     assert owner.acquire()
-    assert not mine.have_removed(lambda: pytest.fail("the owner has it"), patience=0.1)
+    with pytest.raises(TimeoutError, match=str(os.getpid())):
+        mine.removed_by_owner(patience=0.1)
     assert owner.asked()
-    owner.answer()
-    assert not owner.asked()
-    owner.answer()
+    assert not mine.asked()  # only the owner is
+    owner.release()
+    assert mine.acquire()
+    assert mine.asked()
+    mine.answer()
+    assert not mine.asked()
+    mine.answer()
 
 
-def test_removal_goes_on_by_itself_when_the_owner_dies(tmp_path: Path) -> None:
+def test_removal_becomes_ones_own_work_when_the_owner_dies(tmp_path: Path) -> None:
     process, mine = holder(tmp_path), Ownership(tmp_path)
-    done: list[bool] = []
     try:
         threading.Timer(0.3, process.kill).start()
-        assert mine.have_removed(lambda: done.append(mine.owned), patience=10)
-        assert done == [True]
+        assert not mine.removed_by_owner(patience=10)
+        assert mine.owned
     finally:
         end(process)
