@@ -141,8 +141,16 @@ def test_an_attempt_in_the_background_lets_nobody_wait() -> None:
     time.sleep(0.06)
     start = time.monotonic()
     tried: list[int] = []
+    begun = threading.Event()
+
+    def attempt() -> None:
+        tried.append(1)
+        begun.set()
+        release.wait(30)
+
     with pytest.raises(BreakerOpen, match="tried again"):
-        guard.run(lambda: tried.append(1) or release.wait(30), 5)
+        guard.run(attempt, 5)
+    assert begun.wait(5)
     with pytest.raises(BreakerOpen):
         guard.run(lambda: tried.append(2), 5)
     assert not guard.ready(lambda: tried.append(3), 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -53,7 +54,7 @@ class ClientChroma(ChromaHome):
         self._client: ClientAPI | None = None
         self._pid = os.getpid()
         self._open: dict[int, ClientIndex] = {}
-        self._feeding = Guard(failures=3, seconds=1.0, what="feeding Chroma", hung=1)
+        self._feeding = Guard(sys.maxsize, 0.0, "feeding Chroma", hung=1)  # whoever feeds knows when to pause
         self.generation = ""
 
     def exists(self) -> bool:
