@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from automem_agents._fork import survive_fork
 from automem_agents.embedders import CheckedEmbedder, WordLlamaEmbedder
 from automem_agents.errors import EmbedderMismatch, StoreUnavailable
 from automem_agents.index.client import ClientChroma
@@ -100,7 +101,12 @@ class MemoryStore:
         self.dense = DenseSearch(self.journal, self.indexer, self.embedder.dimension, settings.index_deadline)
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._lock = threading.Lock()
+        survive_fork(self)
         self.indexer.start()
+
+    def after_fork(self) -> None:
+        """Drop, in a forked child, working sets that a thread of the parent may have been in the middle of changing."""
+        self._entries, self._lock = OrderedDict(), threading.Lock()
 
     def _home(self, folder: Path, chroma: ClientAPI | None) -> ChromaHome:
         host, port, ssl = self.settings.chroma_host, self.settings.chroma_port, self.settings.chroma_ssl
