@@ -38,9 +38,9 @@ def reembed(
 ) -> int:
     """Compute the vectors of all records, tombstones included, with ``embedder``; return how many.
 
-    One transaction: a kill leaves the store as it was. No other process may have the store open meanwhile, as it would
-    go on with the old vectors. Chroma's files in the folder are removed and fed again when next used; collections in a
-    Chroma of your own have to be deleted by you.
+    One transaction: a kill leaves the store as it was. Another process that has the store open is refused from then on,
+    until it opens the store again; one that has its Chroma open has to close it first. Chroma's files in the folder are
+    removed and fed again when next used; collections in a Chroma of your own have to be deleted by you.
 
     Args:
         folder: of the store.
@@ -48,13 +48,15 @@ def reembed(
         on_progress: called after each batch with the number of records done, and of all.
 
     Raises:
-        StoreUnavailable, SchemaTooNew: if there is no store that can be opened.
+        StoreUnavailable, SchemaTooNew: if there is no store that can be opened, or another process has its Chroma open.
         EmbedderError: if the embedder fails.
     """
     checked = CheckedEmbedder(embedder)
     journal = Journal(existing_store(folder))
     chroma = EmbeddedChroma(folder)
     try:
+        if not chroma.acquire():
+            raise StoreUnavailable(f"the vector index is in use: {chroma.owner()}. Close the store there first")
         with journal.write() as connection:
             total = connection.scalar(select(func.count()).select_from(records)) or 0
             done = 0
@@ -63,10 +65,12 @@ def reembed(
                 done += len(batch)
                 on_progress(done, total)
             connection.execute(delete(index_marks))
+            journal.begin_epoch(connection)
             journal.set_meta(connection, "embedder", f"{checked.name}/{checked.dimension}")
             # Before the commit: a missing index is fed again, one with vectors of the old embedder would be believed.
             chroma.reset([])
     finally:
+        chroma.close()
         journal.close()
     return done
 
