@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, or read what was measured; then write what was asked for."""
     chosen = _parser().parse_args(arguments)
     figures = json.loads(chosen.figures.read_text(encoding="utf-8")) if chosen.figures else measured(chosen)
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if chosen.into is None:
         sys.stdout.write(tables(figures))
     else:
@@ -57,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--environments", type=Path, default=Path(".venv-bench"), help="where the peers are installed")
     parser.add_argument("--data", type=Path, help="conversations as JSON lines, instead of made-up turns")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cap", type=float, help="seconds that a system may spend in a scenario")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--from", dest="figures", type=Path, help="measure nothing: read these figures")
     parser.add_argument("--into", type=Path, help=f"put the tables into this page, behind {START}")
@@ -75,42 +74,61 @@ def _names(known: dict[str, Any]) -> Any:
 
 
 def measured(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Run the scenarios."""
-    begun, about = time.monotonic(), machine()
-    folder = chosen.environments.resolve()
+    """Run the scenarios; what is found is written after each."""
+    begun, about, folder = time.monotonic(), machine(), chosen.environments.resolve()
     columns = (TextColumn("{task.description:<46}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        install = progress.add_task("environments", total=len(chosen.systems))
-        pythons = {}
-        for name in chosen.systems:
-            pythons[name] = python_of(name, folder, lambda what: progress.update(install, description=what))
-            progress.advance(install)
-        data = None if chosen.data is None else str(chosen.data.resolve())
-        bench = Bench(chosen.systems, pythons, PLANS[chosen.plan], chosen.seed, data, kept=folder / "scale")
-        try:
-            for name in chosen.scenarios:
-                task = progress.add_task(name, total=steps_of(name, bench))
-                bench.tick = lambda what, name=name, task=task: progress.update(  # type: ignore[misc]
-                    task, advance=1, description=f"{name}: {what}"
-                )
-                SCENARIOS[name].run(bench)
-                progress.update(task, description=name, completed=steps_of(name, bench))
-        finally:
-            if any("failed" in note for note in bench.notes):
-                progress.console.print(f"something failed: the stores and logs stay in {bench.folder}")
-            else:
-                shutil.rmtree(bench.folder, ignore_errors=True)
+        bench = _bench(chosen, _installed(chosen.systems, folder, progress), folder)
+        figures = {**_about(chosen, bench), "machine": about}
+        for name in chosen.scenarios:
+            _run(name, bench, progress)
+            figures |= {
+                "minutes": round((time.monotonic() - begun) / 60, 1),
+                "notes": bench.notes,
+                "rows": [asdict(row) for row in bench.rows],
+            }
+            if chosen.json is not None:
+                chosen.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        if any("failed" in note for note in bench.notes):
+            progress.console.print(f"something failed: the stores and logs stay in {bench.folder}")
+        else:
+            shutil.rmtree(bench.folder, ignore_errors=True)
+    return figures
+
+
+def _installed(systems: list[str], folder: Path, progress: Progress) -> dict[str, Path]:
+    task = progress.add_task("environments", total=len(systems))
+    pythons = {}
+    for name in systems:
+        pythons[name] = python_of(name, folder, lambda what: progress.update(task, description=what))
+        progress.advance(task)
+    return pythons
+
+
+def _bench(chosen: argparse.Namespace, pythons: dict[str, Path], folder: Path) -> Bench:
+    plan = PLANS[chosen.plan]
+    if chosen.cap is not None:
+        plan = replace(plan, cap=chosen.cap)
+    data = None if chosen.data is None else str(chosen.data.resolve())
+    return Bench(chosen.systems, pythons, plan, chosen.seed, data, kept=folder / "scale")
+
+
+def _run(name: str, bench: Bench, progress: Progress) -> None:
+    task = progress.add_task(name, total=steps_of(name, bench))
+    bench.tick = lambda what: progress.update(task, advance=1, description=f"{name}: {what}")
+    SCENARIOS[name].run(bench)
+    progress.update(task, description=name, completed=steps_of(name, bench))
+
+
+def _about(chosen: argparse.Namespace, bench: Bench) -> dict[str, Any]:
     return {
         "measured": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
         "plan": chosen.plan,
+        "cap": bench.plan.cap,
         "seed": chosen.seed,
         "data": None if chosen.data is None else chosen.data.name,
-        "minutes": round((time.monotonic() - begun) / 60, 1),
-        "machine": about,
         "pinned": PINNED,
-        "versions": {name: versions(python) for name, python in pythons.items()},
-        "notes": bench.notes,
-        "rows": [asdict(row) for row in bench.rows],
+        "versions": {name: versions(python) for name, python in bench.pythons.items()},
     }
 
 

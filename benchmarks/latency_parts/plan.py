@@ -23,6 +23,7 @@ class Plan:
         indexed, indexed_calls: records in the namespace, and writes.
         sweep: records in the namespace.
         scale_users, scale_records: namespaces of the large store, and records in each.
+        scale_repeats: processes that open it.
     """
 
     cap: float = 120.0
@@ -43,6 +44,7 @@ class Plan:
     sweep: tuple[int, ...] = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000)
     scale_users: int = 1_000
     scale_records: int = 1_000
+    scale_repeats: int = 5
 
 
 FULL = Plan()
@@ -64,6 +66,7 @@ QUICK = Plan(
     sweep=(300, 1_500),
     scale_users=20,
     scale_records=300,
+    scale_repeats=3,
 )
 TINY = Plan(
     cap=20.0,
@@ -84,4 +87,5 @@ TINY = Plan(
     sweep=(30, 60),
     scale_users=3,
     scale_records=30,
+    scale_repeats=1,
 )

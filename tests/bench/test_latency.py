@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .conftest import Write, chat
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # as Python does for ``python benchmarks/latency.py``
 
+from latency import _parser  # noqa: E402
 from latency_parts import large_store  # noqa: E402
 from latency_parts.driver import PINNED, Bench, Process, WorkerFailed  # noqa: E402
 from latency_parts.plan import TINY  # noqa: E402
@@ -75,13 +77,17 @@ def test_systems_take_turns_and_every_call_is_counted(tmp_path: Path) -> None:
     assert (tmp_path / "img" / "latency-growth.svg").exists()
 
 
-def test_the_rest_of_the_store_space_starts_and_lag(tmp_path: Path) -> None:
-    rows = measure(tmp_path, "floor,automem", "beside,space,cold,indexed")["rows"]
+def test_the_rest_of_the_store_and_cold_starts(tmp_path: Path) -> None:
+    rows = measure(tmp_path, "floor,automem", "beside,cold")["rows"]
     for system in ("floor", "automem"):
         _, few, many = TINY.beside
         beside = only(rows, scenario="beside", system=system, metric="recall_overhead_wall")
         assert sorted(row["size"] for row in beside) == [few, many]
         assert only(rows, scenario="cold", system=system, metric="start_wall")[0]["n"] == TINY.cold_repeats
+
+
+def test_space_and_time_to_indexed(tmp_path: Path) -> None:
+    rows = measure(tmp_path, "automem", "space,indexed")["rows"]
     disk, apart, log = (
         only(rows, scenario="space", system="automem", metric=metric)[0]["p50"]
         for metric in ("disk", "disk_without_log", "disk_log")
@@ -102,13 +108,12 @@ def test_the_sweep_has_both_ways_at_each_size(tmp_path: Path) -> None:
 
 
 def test_a_large_store_is_made_once_and_served_from(tmp_path: Path) -> None:
-    said: list[str] = []
-    first = large_store.run(tmp_path, 3, 30, 1, said.append)
+    rows = large_store.run(tmp_path, 3, 30, 1, lambda what: None, repeats=1)
+    assert {row.size for row in rows if row.metric == "recall_later"} == {30, 90}
+    assert {row.metric for row in rows} >= {"open", "recall_first", "rss_growth_64", "rss_growth_256"}
     made = (tmp_path / "3-x-30" / "made").stat().st_mtime_ns
-    again = large_store.run(tmp_path, 3, 30, 1, said.append)
+    large_store.make(tmp_path / "3-x-30", ["user-0", "user-1", "user-2"], 30, 1)
     assert (tmp_path / "3-x-30" / "made").stat().st_mtime_ns == made
-    assert [(row.size, row.metric) for row in first] == [(row.size, row.metric) for row in again]
-    assert {row.size for row in first if row.metric == "recall_later"} == {30, 90}
     with MemoryController.open(tmp_path / "3-x-30" / "memory", embedder=HashEmbedder(256), user_id="user-2") as memory:
         assert len(memory.records(limit=None)) == 30
         assert memory.recall(Workload(1).question("large", 3, 30)).hits
@@ -138,6 +143,33 @@ def test_a_worker_says_what_was_wrong(tmp_path: Path) -> None:
     process.call("fill", user="ada", first=0, count=5)
     assert process.call("recall", user="ada", first=0, count=2, turns=5, limit=9)["made"] == 10
     process.end()
+
+
+def test_figures_are_saved_after_each_scenario(tmp_path: Path) -> None:
+    out = tmp_path / "latency.json"
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "latency.py"),
+        "--plan",
+        "tiny",
+        "--systems",
+        "floor",
+        "--json",
+        str(out),
+    ]
+    command += ["--scenarios", "growth,cold", "--cap", "7"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as running:
+        while not out.exists() and running.poll() is None:
+            time.sleep(0.01)
+        first = json.loads(out.read_text())
+        running.kill()
+    assert {row["scenario"] for row in first["rows"]} == {"growth"}
+    assert first["cap"] == 7
+
+
+def test_sizes_are_full_unless_said_otherwise() -> None:
+    plans = [_parser().parse_args(words).plan for words in ([], ["--quick"], ["--plan", "tiny"])]
+    assert plans == ["full", "quick", "tiny"]
 
 
 def test_orders_differ_but_a_seed_repeats_them() -> None:

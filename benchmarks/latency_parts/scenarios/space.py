@@ -32,7 +32,7 @@ def run(bench: Bench) -> None:
 def contestants(bench: Bench) -> list[str]:
     """All that are durable; automem twice, because Chroma, where it serves, has a copy of the vectors."""
     durable = [name for name in bench.systems if VARIANTS[name].durable]
-    return durable + (["automem_exact", "automem_chroma"] if "automem" in durable else [])
+    return durable + (["automem_chroma"] if "automem" in durable else [])
 
 
 def steps(bench: Bench) -> int:
