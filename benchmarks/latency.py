@@ -88,12 +88,18 @@ def measured(chosen: argparse.Namespace) -> dict[str, Any]:
                 "rows": [asdict(row) for row in bench.rows],
             }
             if chosen.json is not None:
-                chosen.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+                _save(figures, chosen.json)
         if any("failed" in note for note in bench.notes):
             progress.console.print(f"something failed: the stores and logs stay in {bench.folder}")
         else:
             shutil.rmtree(bench.folder, ignore_errors=True)
     return figures
+
+
+def _save(figures: dict[str, Any], path: Path) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def _installed(systems: list[str], folder: Path, progress: Progress) -> dict[str, Path]:
