@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from automem_agents._fork import survive_fork
 from automem_agents.errors import AutoMemError, StoreClosed, VectorIndexError
-from automem_agents.index.chroma import ChromaIndex
+from automem_agents.index.chroma import ChromaIndex, ChromaUnreachable
 from automem_agents.index.home import ChromaHome
 from automem_agents.journal import Journal
 from automem_agents.protocols import Clock, Floats, Ints
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 DEADLINE = 30.0  # seconds after which a call to Chroma counts as hanging
 _PAUSE = 0.2  # seconds in which further changes join a batch, unless somebody waits for it
+_AWAY = 2.0  # seconds after which a server that did not answer is asked again
 _CLOSING = 10.0  # seconds that closing waits for what Chroma is doing
 _POLL = 0.5  # seconds after which an index that another process has is asked for again
 _WASTE = 1.0  # removed vectors for each live one, from which the index is made again ...
@@ -103,6 +104,7 @@ class Indexer:
         self._wanted_open = False
         self._opened = False
         self._sealed = False
+        self._looked_again = False
         self._owned_elsewhere = False
         self._ask_again = 0.0  # when to try to get it from there
         self._rebuilding = False
@@ -361,7 +363,10 @@ class Indexer:
         there = self.chroma.exists()
         self._sealed = self.chroma.is_sealed(self._table.seal())
         self._between()
-        generation = self.chroma.open()
+        before, generation = self.chroma.generation, self.chroma.open()
+        if generation != before:
+            with self._wake:
+                self._marks.clear()  # they were made for what is no more
         self._between()
         fed = [mark for mark in self._table.all() if mark.mark]
         if fed and all(mark.generation != generation for mark in fed):
@@ -456,6 +461,7 @@ class Indexer:
             self._check(namespace, mark, thorough=not self._sealed or namespace in self._suspects)
         else:
             mark = self._fill(namespace)
+        self._looked_again = False
         with self._wake:
             self._suspects.discard(namespace)
             if mark:
@@ -522,17 +528,22 @@ class Indexer:
     def _failed(self, error: Exception) -> None:
         """Decide what follows from a failure."""
         try:
-            if isinstance(error, VectorIndexError) and self.chroma.own_files:
+            again, self._looked_again = self._looked_again, True
+            broken = isinstance(error, VectorIndexError) and not isinstance(error, ChromaUnreachable)
+            if broken and (self.chroma.own_files or isinstance(error, IndexDamaged) or again):
+                self._looked_again = False
                 self._set_aside(error)
                 return
             self.failures += 1
             self._reason = str(error)
-            self._patience.failed()
             log.warning("feeding the vector index failed: %s", error)
+            if isinstance(error, ChromaUnreachable):
+                self._looked_again = again
+                self._patience.rest(_AWAY)
+            elif not broken:
+                self._patience.failed()
             if isinstance(error, VectorIndexError):
                 self._opened = False  # it is asked again whose it is: a server may have lost its data
-            if isinstance(error, IndexDamaged):
-                self._begin_anew(keep=False)
         except AutoMemError:
             self._patience.failed()
             log.exception("the vector index can't be made again; searching exactly")

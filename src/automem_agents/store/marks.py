@@ -50,8 +50,11 @@ class Marks:
         return int(row.mark) if row is not None and row.generation == generation else 0
 
     def set(self, namespace: int, generation: str, mark: int) -> None:
-        """Note how far a namespace was fed, unless it was erased meanwhile."""
+        """Note how far a namespace was fed, unless it was erased meanwhile, or another process has fed it further."""
         with self._journal.write() as connection:
+            row = connection.execute(_ONE, {"wanted": namespace}).first()
+            if row is not None and row.generation == generation and row.mark >= mark:
+                return
             connection.execute(_CLEAR, {"wanted": namespace})
             if connection.scalar(_FILED, {"wanted": namespace}) is not None:
                 connection.execute(_SET, {"namespace": namespace, "generation": generation, "mark": mark})

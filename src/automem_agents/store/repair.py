@@ -46,10 +46,10 @@ def check(
         IndexDamaged: if they differ.
         VectorIndexError: if Chroma fails.
     """
+    held = collection.seqs()  # first: what another process feeds meanwhile must be known to the journal that is read
     with journal.read() as connection:
         later = changed_after(connection, namespace, mark)
         expected = [seq for seq in live_seqs(connection, namespace) if seq not in later]
-    held = collection.seqs()
     missing, extra = len(set(expected) - held), len(held - set(expected) - later)
     if missing or extra:
         raise IndexDamaged(f"{missing} records are missing in the index, {extra} are in it that should not be")
@@ -58,9 +58,10 @@ def check(
     compared = expected if thorough else sample
     for start in range(0, len(compared), BATCH):
         seqs = compared[start : start + BATCH]
+        vectors = collection.vectors(seqs)
         with journal.read() as connection:
             true = vectors_of(connection, namespace, seqs)
-        _compare(collection.vectors(list(true)), true)
+        _compare(vectors, true)
         step()
     with journal.read() as connection:
         wanted = vectors_of(connection, namespace, sample)
@@ -118,6 +119,10 @@ class Patience:
         self._pause = min(max(self._pause * 2, self._first), self._longest) if again else 0.0
         self._until = now + self._pause
         return self._pause
+
+    def rest(self, seconds: float) -> None:
+        """Leave it alone for a while without holding that against it."""
+        self._until = self._clock() + seconds
 
     def left(self) -> float:
         """Return the seconds that are left of the pause."""
