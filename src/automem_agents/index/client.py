@@ -129,7 +129,9 @@ class ClientChroma(ChromaHome):
         return self.client().get_or_create_collection(name, metadata=mine, embedding_function=None).metadata or {}
 
     def make(self, name: str) -> None:
-        """Make a collection of this generation, if it isn't there; one of another generation is removed."""
+        """Make a collection of this generation, if it isn't there; one of an older generation is removed."""
+        if self._read_generation() != self.generation:
+            raise VectorIndexError("another process has begun a new generation")
         mine = {"generation": self.generation}
         if not self.made(make_collection(self.client(), name, metadata=mine)):
             self._remove([name])
