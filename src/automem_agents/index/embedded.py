@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +123,12 @@ class EmbeddedChroma(ChromaHome):
         zero_slack(self._folder)  # a kill may have come between Chroma's writing and ours
         settings = chromadb.Settings(anonymized_telemetry=False)
         with _SHARED:
-            client = chromadb.PersistentClient(path=str(self._folder), settings=settings)
+            try:
+                client = chromadb.PersistentClient(path=str(self._folder), settings=settings)
+            except Exception:
+                with suppress(Exception):  # Chroma keeps what failed to start for the next one, who drops it
+                    chromadb.PersistentClient(path=str(self._folder), settings=settings).close()
+                raise
         self.generation = self._read_generation()
         self._client = client
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.any_index
 def segment(folder: Path, elements: int, size: int, data: bytes, lengths: bytes) -> Path:
     inside = folder / "segment"
     inside.mkdir()
-    (inside / "header.bin").write_bytes(struct.pack("<i4Q", 1, 0, 100, elements, size) + bytes(60))
+    (inside / "header.bin").write_bytes(struct.pack("<i4Q", 1, 0, 100, elements, size) + bytes(64))
     (inside / "data_level0.bin").write_bytes(data)
     (inside / "length.bin").write_bytes(lengths)
     return inside
@@ -39,6 +39,7 @@ def test_a_torn_header_is_left_to_whoever_opens_it(tmp_path: Path) -> None:
 
 def test_the_layout_is_that_of_the_installed_chroma(tmp_path: Path) -> None:
     chroma = EmbeddedChroma(tmp_path)
+    chroma.open()
     vectors = np.random.default_rng(0).normal(size=(1200, 8)).astype(np.float32)
     chroma.collection(1).upsert(range(3), vectors[:3])
     chroma.collection(2).upsert(range(1200), vectors)
