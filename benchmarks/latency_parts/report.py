@@ -195,9 +195,10 @@ def _sweep(found: Found) -> str:
             for call in ("recall", "write")
             for system in ("automem_exact", "automem_chroma")
         ]
-        body.append([f"{size:,} records", *cells])
+        later = found.row("sweep", "automem_chroma", size, "write_background_cpu")
+        body.append([f"{size:,} records", *cells, "–" if later is None else _short(later["p50"])])
     head = ["ms, wall p50 / p95 (CPU p50)", "recall, exact", "recall, Chroma", "write, exact", "write, Chroma"]
-    return table(head, body) if body else ""
+    return table([*head, "and CPU in the background"], body) if body else ""
 
 
 def _scale(found: Found) -> str:

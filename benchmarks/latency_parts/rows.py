@@ -65,6 +65,7 @@ class Timings:
         self._scenario = scenario
         self._found: dict[tuple[str, int, str], dict[str, list[float]]] = {}
         self._made: dict[tuple[str, int, str], int] = {}
+        self._later: dict[tuple[str, int], list[float]] = {}
 
     def add(self, system: str, size: int, operation: str, calls: dict[str, list[float]], made: int) -> None:
         """Take in what a worker measured."""
@@ -72,6 +73,10 @@ class Timings:
         for name, values in calls.items():
             kept[name] += values
         self._made[system, size, operation] = self._made.get((system, size, operation), 0) + made
+
+    def settled(self, system: str, size: int, cpu: float, writes: int) -> None:
+        """Take in the CPU seconds that were still spent on some writes after the last had returned."""
+        self._later.setdefault((system, size), []).append(cpu * 1000 / writes)
 
     def rows(self) -> Iterable[Row]:
         """Yield a row for each clock of each operation: total, in the embedder, and the system's own overhead."""
@@ -83,3 +88,5 @@ class Timings:
             share = self._made[system, size, operation] / len(calls["wall"])
             made = "records" if operation == "write" else "hits"
             yield row(system, self._scenario, size, f"{operation}_{made}", [share], f"{made} a call")
+        for (system, size), values in self._later.items():
+            yield row(system, self._scenario, size, "write_background_cpu", values, "ms a write")

@@ -116,7 +116,9 @@ def test_overhead_is_the_total_without_the_embedder() -> None:
     calls = {"wall": [0.010, 0.020], "cpu": [0.008, 0.016], "embed_wall": [0.004, 0.006], "embed_cpu": [0.003, 0.003]}
     timings.add("floor", 100, "write", calls, 1)
     timings.add("floor", 100, "write", calls, 2)
+    timings.settled("floor", 100, 0.5, 100)
     found = {made.metric: made for made in timings.rows()}
+    assert found["write_background_cpu"].p50 == pytest.approx(5.0)
     assert found["write_overhead_wall"].p50 == pytest.approx(10.0)
     assert found["write_overhead_cpu"].p50 == pytest.approx(9.0)
     assert found["write_total_wall"].n == 4

@@ -47,11 +47,12 @@ def take_turns(
 
 
 def measure(bench: Bench, timings: Timings, process: Process, name: str, size: int, at: int, calls: int) -> None:
-    """One system's turn: writes, then recalls."""
+    """One system's turn: writes; then, once nothing is done in the background, recalls."""
     limit = bench.plan.call_seconds
     warm = max(1, min(3, calls // 5))
     process.call("recall", user=USER, first=10_000_000 + at, count=warm, turns=size, limit=limit)  # after the others
     written = process.call("write", user=USER, first=at, count=calls, limit=limit)
+    timings.settled(name, size, process.call("settle"), len(written["wall"]))
     recalled = process.call("recall", user=USER, first=at, count=calls, turns=size, limit=limit)
     for operation, calls_made in (("write", written), ("recall", recalled)):
         made = calls_made.pop("made")
