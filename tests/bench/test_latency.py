@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -26,7 +27,9 @@ from latency import _parser  # noqa: E402
 from latency_parts import large_store  # noqa: E402
 from latency_parts.driver import PINNED, Bench, Process, WorkerFailed  # noqa: E402
 from latency_parts.plan import TINY  # noqa: E402
+from latency_parts.rows import Timings  # noqa: E402
 from latency_parts.scenarios import SCENARIOS, steps_of  # noqa: E402
+from latency_parts.scenarios.common import fill, take_turns  # noqa: E402
 from latency_parts.scenarios.space import _size_without, log_bytes  # noqa: E402
 from latency_parts.systems import SYSTEMS  # noqa: E402
 from latency_parts.workload import Workload  # noqa: E402
@@ -126,6 +129,19 @@ def test_a_system_that_cannot_run_is_noted_and_the_others_go_on(tmp_path: Path) 
     assert {row.system for row in bench.rows} == {"floor"}
 
 
+def test_a_system_that_dies_is_left_out_of_the_rest(tmp_path: Path) -> None:
+    bench = Bench(["chroma", "floor"], {"chroma": HERE, "floor": HERE}, TINY, 1, None, folder=tmp_path)
+    timings = Timings("growth")
+    with bench.opened("growth", bench.systems) as processes:
+        for name in bench.systems:
+            fill(bench, "growth", name, processes, 0, 20)
+        processes["chroma"]._process.kill()
+        assert take_turns(bench, timings, "growth", processes, 20, 20, 4) == 20 + 4 * TINY.rounds
+        assert list(processes) == ["floor"]
+    assert len([note for note in bench.notes if note.startswith("growth: chroma failed")]) == 1
+    assert {row.system for row in timings.rows()} == {"floor"}
+
+
 def test_a_system_over_its_time_is_left_out_of_larger_sizes(tmp_path: Path) -> None:
     plan = type(TINY)(**{**vars(TINY), "cap": 0.0})
     bench = Bench(["floor"], {"floor": HERE}, plan, 1, None, folder=tmp_path)
@@ -158,7 +174,9 @@ def test_figures_are_saved_after_each_scenario(tmp_path: Path) -> None:
         str(out),
     ]
     command += ["--scenarios", "growth,cold", "--cap", "7"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as running:
+    here = {**os.environ, "TMPDIR": str(tmp_path)}  # its stores are left where it is killed
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd=tmp_path, env=here) as running:
         while not out.exists() and running.poll() is None:
             time.sleep(0.01)
         first = json.loads(out.read_text())

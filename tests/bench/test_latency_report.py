@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
 
-from latency_parts.plots import draw  # noqa: E402
+from latency_parts.plots import draw, spread  # noqa: E402
 from latency_parts.report import END, START, put_into, tables  # noqa: E402
 from latency_parts.rows import Row, Timings, row  # noqa: E402
 from latency_parts.targets import Verdict, verdicts  # noqa: E402
@@ -159,6 +160,14 @@ def test_plots_name_every_system_and_do_not_change_by_themselves(tmp_path: Path)
         assert f">{system}" in made[0].read_text()
     before = [path.read_bytes() for path in made]
     assert [path.read_bytes() for path in draw(found, tmp_path)] == before
+
+
+def test_names_of_lines_stand_apart() -> None:
+    places = [0.0, 0.01, 0.02, 0.5, 0.52, 3.0]
+    found = spread(places, 0.1)
+    assert all(after - before >= 0.1 - 1e-9 for before, after in pairwise(found))
+    assert max(abs(new - old) for new, old in zip(found, places, strict=True)) < 0.15
+    assert found[-1] == 3.0
 
 
 def test_figures_can_be_shown_again(tmp_path: Path) -> None:
