@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--environments", type=Path, default=Path(".venv-bench"), help="where the peers are installed")
     parser.add_argument("--data", type=Path, help="conversations as JSON lines, instead of made-up turns")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cap", type=float, help="seconds that a system may spend in a scenario")
+    parser.add_argument("--cap", type=float, help="seconds that a peer may spend in a scenario")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--from", dest="figures", type=Path, help="measure nothing: read these figures")
     parser.add_argument("--into", type=Path, help=f"put the tables into this page, behind {START}")

@@ -10,7 +10,7 @@ class Plan:
     """Sizes and counts of the scenarios.
 
     Attributes:
-        cap: seconds that one system may spend in one scenario before it is left out of the larger sizes.
+        cap: seconds that one peer may spend in one scenario before it is left out of the larger sizes.
         rounds: how often the systems take turns at each size.
         calls: writes and recalls of each system in each round.
         call_seconds: after so many seconds a system's turn ends early.

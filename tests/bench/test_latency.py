@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,13 @@ def test_a_system_that_dies_is_left_out_of_the_rest(tmp_path: Path) -> None:
     assert {row.system for row in timings.rows()} == {"floor"}
 
 
-def test_a_system_over_its_time_is_left_out_of_larger_sizes(tmp_path: Path) -> None:
-    plan = type(TINY)(**{**vars(TINY), "cap": 0.0})
-    bench = Bench(["floor"], {"floor": HERE}, plan, 1, None, folder=tmp_path)
+def test_a_peer_over_its_time_is_left_out_of_larger_sizes(tmp_path: Path) -> None:
+    names = ["chroma", "floor"]
+    bench = Bench(names, dict.fromkeys(names, HERE), replace(TINY, cap=0.0), 1, None, folder=tmp_path)
     SCENARIOS["growth"].run(bench)
-    assert [note for note in bench.notes if "floor stopped at" in note]
+    assert [note for note in bench.notes if "chroma stopped at" in note]
+    assert {(row.system, row.size) for row in bench.rows} >= {("floor", size) for size in TINY.growth}
+    assert ("chroma", TINY.growth[-1]) not in {(row.system, row.size) for row in bench.rows}
 
 
 def test_a_worker_says_what_was_wrong(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latency_parts.driver import Bench, Process
 from latency_parts.rows import Timings
-from latency_parts.scenarios.common import USER, fill, fitting, take_turns
+from latency_parts.scenarios.common import USER, fill, fitting, over_time, take_turns
 
 NAME = "beside"
 _SYSTEMS = ("floor", "automem", "chroma", "chroma_per_user", "mem0")
@@ -33,7 +33,7 @@ def _fill_rest(bench: Bench, name: str, processes: dict[str, Process], rest: int
     """Fill other users' memory and ask each of them something; return how many records that made."""
     done, user = 0, 0
     while done < rest and name in processes:
-        if processes[name].spent > bench.plan.cap:
+        if over_time(bench, name, processes[name]):
             bench.notes.append(f"{NAME}: {name} has {done:,} of {rest:,} records beside, after {bench.plan.cap:.0f} s")
             break
         count = min(_USER_SIZE, rest - done)
