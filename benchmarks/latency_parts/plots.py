@@ -101,9 +101,10 @@ def _label(axes: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     for name, place in zip(names, places, strict=True):
         colour, x = _STYLES[name][0], ends[name][0]
         axes.annotate(
-            name if x == right else f"{name} (stopped early)",
+            name if x == right else f"{name} (to {_size(int(x))})",
             xy=ends[name],
-            xytext=(right * 1.3, 10**place),
+            xytext=(1.05, 10**place),
+            textcoords=("axes fraction", "data"),
             color=colour,
             fontweight="bold" if name == "automem" else "normal",
             fontsize=9,
@@ -111,7 +112,6 @@ def _label(axes: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 1},
         )
-    axes.set_xlim(right=right * 1.1)
 
 
 def spread(places: list[float], gap: float) -> list[float]:
