@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from automem_agents.errors import StoreError, VectorIndexError
+from automem_agents.errors import StoreClosed, StoreError, VectorIndexError
 from automem_agents.guard import Guard
 from automem_agents.index.chroma import ChromaIndex, collection_name, make_collection, wrapped
 from automem_agents.index.home import ChromaHome
@@ -41,17 +41,24 @@ class ClientChroma(ChromaHome):
         connect: returns the client; called at first use.
         store: id of the store.
         space: names the embedder; collections of another one are removed.
-        own: whether the client is closed with the store. A client of the user's is not.
+        disconnect: closes the client with the store; None if it is the user's, who closes it.
     """
 
     own_files = False
 
-    def __init__(self, connect: Callable[[], ClientAPI], store: str, space: str, *, own: bool = False) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], ClientAPI],
+        store: str,
+        space: str,
+        disconnect: Callable[[ClientAPI], None] | None = None,
+    ) -> None:
         self._connect = connect
         self._store = store
         self._space = space
-        self._own = own
+        self._disconnect = disconnect
         self._client: ClientAPI | None = None
+        self._closed = False
         self._pid = os.getpid()
         self._open: dict[int, ClientIndex] = {}
         self._feeding = Guard(sys.maxsize, 0.0, "feeding Chroma", hung=1)  # whoever feeds knows when to pause
@@ -70,11 +77,12 @@ class ClientChroma(ChromaHome):
         return True
 
     def open(self) -> str:
-        """Ask Chroma for the generation, and return it.
+        """Ask Chroma for the generation, and return it; it is open again then if it was closed.
 
         Raises:
             VectorIndexError: if Chroma fails.
         """
+        self._closed = False
         found = self.patiently(self._read_generation)
         if found != self.generation:
             self._open = {}
@@ -96,15 +104,18 @@ class ClientChroma(ChromaHome):
         """Return the client, connected at first use.
 
         Raises:
-            StoreError: in a forked process, if the client is the user's.
+            StoreError: in a forked process, if the client is the user's; after ``close``.
         """
         if self._pid != os.getpid():
-            if not self._own:
+            if self._disconnect is None:
                 raise StoreError("the Chroma client was made before this process was forked; open the store again")
             self._client, self._open, self._pid = None, {}, os.getpid()  # the parent's connections are left to it
         found = self._client
         if found is None:
             found = self._client = self._connect()
+            if self._closed:  # meanwhile
+                self.close()
+                raise StoreClosed("this memory was closed; open it again")
         return found
 
     def patiently(self, work: Callable[[], T]) -> T:
@@ -188,11 +199,11 @@ class ClientChroma(ChromaHome):
 
     def close(self) -> None:
         """Let go of the collections, and of a client of our own; nothing vouches for them later."""
-        self._open = {}
-        client, self._client = self._client, None
-        if self._own and client is not None and self._pid == os.getpid():
+        self._closed, self._open = True, {}
+        client, self._client, disconnect = self._client, None, self._disconnect
+        if disconnect is not None and client is not None and self._pid == os.getpid():
             try:
-                WORKERS.submit(client.close, "closing the connection to Chroma").result(_CLOSING)
+                WORKERS.submit(lambda: disconnect(client), "closing the connection to Chroma").result(_CLOSING)
             except Exception as error:  # noqa: BLE001 - nothing is lost by it
                 log.warning("the connection to Chroma was left open: %s: %s", type(error).__name__, error)
 

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automem_agents._fork import keep_for_ever, survive_fork
+from automem_agents._fork import IMPORTS, keep_for_ever, survive_fork
 from automem_agents.errors import VectorIndexError
 from automem_agents.index import hnsw_files
 from automem_agents.index.chroma import ChromaIndex, open_collection, wrapped
@@ -117,7 +117,8 @@ class EmbeddedChroma(ChromaHome):
         if self._client is not None:
             return
         _started = True
-        import chromadb
+        with IMPORTS:
+            import chromadb
 
         self._folder.mkdir(mode=0o700, exist_ok=True)
         zero_slack(self._folder)  # a kill may have come between Chroma's writing and ours

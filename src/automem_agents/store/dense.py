@@ -19,7 +19,7 @@ from automem_agents.store.indexer import Indexer
 from automem_agents.store.working_set import WorkingSet
 
 log = logging.getLogger(__name__)
-_STEP = 0.04  # seconds of a search that loading or letting go of vectors may take
+_STEP = 0.06  # seconds of a search that loading or letting go of vectors may take
 _AT_A_TIME = 250
 _FAILURES = 3  # in a row, after which Chroma is left alone
 _PAUSE = 1.0  # seconds until it is tried again, in the background
@@ -28,7 +28,7 @@ _HUNG = 4  # calls
 
 @dataclass
 class _Loan:
-    """Vectors in memory that Chroma should serve: it failed.
+    """Vectors that are in memory for as long as Chroma does not serve them.
 
     Attributes:
         missing: those still to be loaded, newest last.
@@ -127,11 +127,27 @@ class DenseSearch:
 
     # -- vectors on loan -----------------------------------------------------------------------------------------
 
+    def trust(self, namespace: int, ws: WorkingSet) -> None:
+        """Have the vectors let go that Chroma has got by now."""
+        self._loan(ws).loaded |= ws.exact.seqs() - self._unfed(namespace)
+
     def distrust(self, ws: WorkingSet) -> None:
         """Have all vectors loaded, as Chroma is being fed anew and has to be waited for."""
-        self._loans[ws] = loan = self._loans.get(ws) or _Loan()
+        loan = self._loan(ws)
         loan.missing = _missing(ws)
         loan.lost = True
+
+    def _loan(self, ws: WorkingSet) -> _Loan:
+        loan = self._loans.get(ws)
+        if loan is None:
+            loan = self._loans[ws] = _Loan()
+        return loan
+
+    def _unfed(self, namespace: int) -> set[int]:
+        """Return the records that Chroma has yet to see as they are now."""
+        with self._journal.read() as connection:
+            _, tail = records.changes_since(connection, namespace, self._indexer.mark(namespace))
+        return {seq for seq in tail if seq is not None}
 
     def _settle(self, namespace: int, ws: WorkingSet) -> None:
         """Go on with what a loan is about, now that Chroma answers."""
@@ -143,9 +159,7 @@ class DenseSearch:
 
     def _load(self, namespace: int, ws: WorkingSet) -> None:
         """Load some of the vectors that Chroma should serve."""
-        loan = self._loans.get(ws)
-        if loan is None:
-            loan = self._loans[ws] = _Loan()
+        loan = self._loan(ws)
         if not loan.missing:
             loan.missing = _missing(ws)
         until = time.monotonic() + _STEP
@@ -162,9 +176,7 @@ class DenseSearch:
     def _let_go(self, namespace: int, ws: WorkingSet, loan: _Loan) -> None:
         """Let go of some of the vectors that Chroma serves again."""
         loan.missing = []
-        with self._journal.read() as connection:
-            _, tail = records.changes_since(connection, namespace, self._indexer.mark(namespace))
-        loan.loaded -= {seq for seq in tail if seq is not None}  # Chroma has yet to see these
+        loan.loaded -= self._unfed(namespace)  # forgotten and brought back, say
         until = time.monotonic() + _STEP
         while loan.loaded and time.monotonic() < until:
             ws.exact.remove([loan.loaded.pop() for _ in range(min(_AT_A_TIME, len(loan.loaded)))])

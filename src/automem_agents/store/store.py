@@ -20,7 +20,7 @@ from automem_agents.errors import EmbedderMismatch, StoreUnavailable
 from automem_agents.index.client import ClientChroma
 from automem_agents.index.embedded import EmbeddedChroma
 from automem_agents.index.home import ChromaHome
-from automem_agents.index.server import connect
+from automem_agents.index.server import connect, disconnect
 from automem_agents.journal import Journal, erase, records, schema
 from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
 from automem_agents.settings import Settings
@@ -114,7 +114,7 @@ class MemoryStore:
         if chroma is not None:
             return ClientChroma(lambda: chroma, self._store_id, space)
         if host is not None:
-            return ClientChroma(lambda: connect(host, port, ssl), self._store_id, space, own=True)
+            return ClientChroma(lambda: connect(host, port, ssl), self._store_id, space, disconnect)
         return EmbeddedChroma(folder)
 
     def _remember_embedder(self) -> None:
@@ -212,9 +212,7 @@ class MemoryStore:
         if mark < entry.ws.newest:
             self.indexer.notify(namespace)
         if mark > entry.mark:
-            with self.journal.read() as connection:
-                _, tail = records.changes_since(connection, namespace, mark)
-            entry.ws.exact.remove(sorted(entry.ws.exact.seqs().difference(tail)))
+            self.dense.trust(namespace, entry.ws)
         elif mark < entry.mark:
             self.dense.distrust(entry.ws)
         entry.mark = mark

@@ -185,7 +185,7 @@ def test_a_forked_child_leaves_the_users_client_alone(theirs: Any) -> None:
 
 
 def test_a_server_that_is_not_there_is_an_error_of_ours_at_once() -> None:
-    ours = ClientChroma(lambda: server.connect("127.0.0.1", 9, False), "s1", "hash/8", own=True)
+    ours = ClientChroma(lambda: server.connect("127.0.0.1", 9, False), "s1", "hash/8", server.disconnect)
     start = time.monotonic()
     with pytest.raises(ChromaUnreachable, match="ConnectError"):
         ours.open()
