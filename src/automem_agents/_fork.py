@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 log = logging.getLogger(__name__)
+_PATIENCE = 5.0  # seconds that a fork waits for libraries that are being imported
 
 
 class Survivor(Protocol):
@@ -70,9 +71,12 @@ def _before() -> None:
         if isinstance(survivor, Pausing):
             with _reported():
                 survivor.before_fork()
+    if not IMPORTS.shut(_PATIENCE):
+        log.warning("this process forks while a library is being imported, which a child may wait for in vain")
 
 
 def _after_in_parent() -> None:
+    IMPORTS.open()
     for survivor in _survivors():
         if isinstance(survivor, Pausing):
             with _reported():
@@ -83,6 +87,7 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _forking  # the old one may be held by a thread that is no more
     _forking = threading.RLock()
+    IMPORTS.after_fork()
     for survivor in _survivors():
         with _reported():
             survivor.after_fork()
@@ -152,3 +157,14 @@ class Turnstile:
         with self._changed:
             self._shut = False
             self._changed.notify_all()
+
+    def after_fork(self) -> None:
+        """Be open, and empty, in a forked child."""
+        self._changed = threading.Condition(threading.Lock())
+        self._inside = {}
+        self._shut = False
+
+
+IMPORTS = Turnstile()
+"""To be passed when a library is imported at first use: one that a thread of the parent has half imported stays so in a
+child, which would wait for that thread for ever."""

@@ -23,8 +23,10 @@ pytestmark = [
 
 def run(code: str, timeout: float = 20.0) -> list[str]:
     """Run code in a process of its own, since forking one with many threads is warned of from Python 3.12 on."""
-    head = "import logging, os, sys, threading, time, weakref\nfrom automem_agents._fork import *\n"
-    head += "from automem_agents._fork import _living\nlogging.basicConfig()\n"
+    head = "import logging, os, threading\nfrom automem_agents._fork import *\n"
+    head += (
+        "logging.basicConfig()\ndef say(word): os.write(1, f'{word}\\n'.encode())\n"  # one write, no buffer to inherit
+    )
     result = subprocess.run(
         [sys.executable, "-c", head + dedent(code)], capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -36,14 +38,13 @@ def test_a_survivor_is_told_in_the_child_and_a_pausing_one_on_both_sides() -> No
     said = run(
         """
         class Plain:
-            def after_fork(self): print("plain-in-child")
+            def after_fork(self): say("plain-in-child")
         class Rests(Plain):
-            def before_fork(self): print("rest")
-            def after_fork_in_parent(self): print("on")
-            def after_fork(self): print("rests-in-child")
+            def before_fork(self): say("rest")
+            def after_fork_in_parent(self): say("on")
+            def after_fork(self): say("rests-in-child")
         plain, rests = Plain(), Rests()
         survive_fork(plain), survive_fork(rests)
-        sys.stdout.reconfigure(line_buffering=True)
         child = os.fork()
         if not child:
             os._exit(0)
@@ -62,13 +63,13 @@ def test_one_that_fails_is_logged_and_the_others_are_told() -> None:
             def after_fork_in_parent(self): raise ValueError("parent")
             def after_fork(self): raise ValueError("child")
         class Plain:
-            def after_fork(self): print("told", flush=True)
+            def after_fork(self): say("told")
         fails, plain = Fails(), Plain()
         survive_fork(fails), survive_fork(plain)
         child = os.fork()
         if not child:
             os._exit(0)
-        print(os.waitpid(child, 0)[1])
+        say(str(os.waitpid(child, 0)[1]))
         """
     )
     assert said == ["told", "0"]
@@ -78,7 +79,7 @@ def test_a_grandchild_is_told_too_and_two_threads_can_fork() -> None:
     said = run(
         """
         class Plain:
-            def after_fork(self): os.write(1, b"told\\n")
+            def after_fork(self): say("told")
         plain = Plain()
         survive_fork(plain)
         def fork(depth):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automem_agents._fork import keep_for_ever, survive_fork
+from automem_agents._fork import IMPORTS, keep_for_ever, survive_fork
 from automem_agents.protocols import Floats
 
 if TYPE_CHECKING:
@@ -59,11 +59,12 @@ class WordLlamaEmbedder:
 
     @staticmethod
     def _read() -> WordLlamaInference:
-        import wordllama
+        with IMPORTS:
+            import wordllama
 
-        # 0.4.0 looks for its tokenizer in another folder than it ships it in; its own package as cache finds both.
-        package = Path(wordllama.__file__).parent
-        return wordllama.WordLlama.load(dim=256, cache_dir=package, disable_download=True)
+            # 0.4.0 looks for its tokenizer in another folder than it ships it in; its own package as cache finds both.
+            package = Path(wordllama.__file__).parent
+            return wordllama.WordLlama.load(dim=256, cache_dir=package, disable_download=True)
 
 
 def alike(texts: Sequence[str]) -> list[list[int]]:

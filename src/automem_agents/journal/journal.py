@@ -159,7 +159,8 @@ class Journal:
 
     def after_fork(self) -> None:
         """Begin anew in the child, if nothing was open."""
-        self._writer, self.turnstile = threading.Lock(), Turnstile()
+        self._writer = threading.Lock()
+        self.turnstile.after_fork()
         if not self._at_rest:
             keep_for_ever((self._engine, self._changes))  # closing them here would disturb the parent's locks
             sqlite.UNSAFE.add(self.folder.resolve())

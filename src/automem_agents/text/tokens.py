@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automem_agents._fork import IMPORTS
 from automem_agents.protocols import TokenCounter
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ def _is_vocabulary(file: Path) -> bool:
 
 
 def _load_encoding(folder: Path) -> Encoding:
-    import tiktoken
+    with IMPORTS, _load_lock:  # tiktoken takes its folder from the environment only
+        import tiktoken
 
-    with _load_lock:  # tiktoken takes its folder from the environment only
         before = os.environ.get("TIKTOKEN_CACHE_DIR")
         os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
         try:
