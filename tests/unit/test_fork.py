@@ -158,3 +158,32 @@ def test_a_turnstile_that_could_not_be_shut_is_open() -> None:
         assert time.monotonic() - started < 1  # waiting for oneself is useless
     with turnstile:
         pass
+
+
+def test_a_fork_waits_for_an_import_in_another_thread() -> None:
+    said = run(
+        """
+        import sys, tempfile, time
+        folder = tempfile.mkdtemp()
+        open(folder + "/slow_library.py", "w").write("import time; time.sleep(0.5)")
+        sys.path.insert(0, folder)
+        began = threading.Event()
+        def use():
+            with IMPORTS:
+                began.set()
+                import slow_library
+        thread = threading.Thread(target=use)
+        thread.start()
+        began.wait()
+        child = os.fork()
+        if not child:
+            with IMPORTS:
+                import slow_library
+            say("imported")
+            os._exit(0)
+        os.waitpid(child, 0)
+        with IMPORTS:
+            say("open")
+        """
+    )
+    assert said == ["imported", "open"]
