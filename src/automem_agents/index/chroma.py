@@ -22,13 +22,23 @@ class ChromaUnreachable(VectorIndexError):
     """Chroma did not answer; that says nothing about what it holds."""
 
 
+class IndexLocked(ChromaUnreachable):
+    """Another program has locked the database of the index."""
+
+
 def collection_name(namespace: int | None, store: str = "") -> str:
     """Return the name of a namespace's collection, or how all those of a store begin; its own Chroma needs no store."""
     return "-".join(["automem"] + ([store] if store else []) + ([] if namespace is None else [f"{namespace:016x}"]))
 
 
 class ChromaIndex:
-    """The collection of one namespace. Implements VectorIndex; ids are the seqs of the records."""
+    """The collection of one namespace. Implements VectorIndex; ids are the seqs of the records.
+
+    Attributes:
+        piece: vectors in one call that changes something. Chroma lets no other thread of the process run during it.
+    """
+
+    piece = 32
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
@@ -43,15 +53,15 @@ class ChromaIndex:
     def upsert(self, seqs: Sequence[int], vectors: Floats) -> None:
         """Add or replace vectors; repeating it changes nothing."""
         with wrapped():
-            for start in range(0, len(seqs), _BATCH):
-                part = slice(start, start + _BATCH)
+            for start in range(0, len(seqs), self.piece):
+                part = slice(start, start + self.piece)
                 self._collection.upsert(ids=[str(s) for s in seqs[part]], embeddings=vectors[part])
 
     def remove(self, seqs: Sequence[int]) -> None:
         """Drop vectors; unknown seqs are passed over."""
         with wrapped():
-            for start in range(0, len(seqs), _BATCH):
-                self._collection.delete(ids=[str(s) for s in seqs[start : start + _BATCH]])
+            for start in range(0, len(seqs), self.piece):
+                self._collection.delete(ids=[str(s) for s in seqs[start : start + self.piece]])
 
     def seqs(self) -> set[int]:
         """Return all seqs it holds."""

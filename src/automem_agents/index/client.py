@@ -9,7 +9,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from filelock import FileLock, Timeout
 
 from automem_agents.errors import StoreClosed, StoreError, VectorIndexError
 from automem_agents.guard import Guard
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _SECONDS = 5.0  # for one request; a search has a deadline of its own
 _CLOSING = 2.0  # seconds that closing may take
+_LOCK = "feeding.lock"
 _BATCH = 250  # vectors in a request: a large collection takes about a hundred in a second
 _PAGE = 1000
 
@@ -41,6 +45,7 @@ class ClientChroma(ChromaHome):
         connect: returns the client; called at first use.
         store: id of the store.
         space: names the embedder; collections of another one are removed.
+        folder: of the store.
         disconnect: closes the client with the store; None if it is the user's, who closes it.
     """
 
@@ -51,12 +56,14 @@ class ClientChroma(ChromaHome):
         connect: Callable[[], ClientAPI],
         store: str,
         space: str,
+        folder: Path,
         disconnect: Callable[[ClientAPI], None] | None = None,
     ) -> None:
         self._connect = connect
         self._store = store
         self._space = space
         self._disconnect = disconnect
+        self._turn = FileLock(folder / _LOCK, thread_local=False)
         self._client: ClientAPI | None = None
         self._closed = False
         self._pid = os.getpid()
@@ -99,6 +106,23 @@ class ClientChroma(ChromaHome):
     def in_use(self) -> AbstractContextManager[None]:
         """Return a context that does nothing: no collection is closed."""
         return nullcontext()
+
+    @contextmanager
+    def feeding(self) -> Iterator[bool]:
+        """Keep other processes from feeding the collections of the store; False if one of them is doing so.
+
+        Two that fed at once could undo each other's work: one may put in what the other takes out, having read the
+        journal a moment earlier.
+        """
+        try:
+            self._turn.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._turn.release()
 
     def client(self) -> ClientAPI:
         """Return the client, connected at first use.
@@ -210,6 +234,8 @@ class ClientChroma(ChromaHome):
 
 class ClientIndex(ChromaIndex):
     """A collection that is asked for when it is first used, and again after a failure. Implements VectorIndex."""
+
+    piece = _PAGE
 
     def __init__(self, home: ClientChroma, name: str) -> None:
         self._home = home

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sqlite3
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automem_agents._fork import IMPORTS, keep_for_ever, survive_fork
 from automem_agents.errors import VectorIndexError
 from automem_agents.index import hnsw_files
-from automem_agents.index.chroma import ChromaIndex, open_collection, wrapped
+from automem_agents.index.chroma import ChromaIndex, IndexLocked, open_collection, wrapped
 from automem_agents.index.gate import Gate
 from automem_agents.index.home import ChromaHome
 from automem_agents.index.ownership import Ownership
@@ -32,6 +33,7 @@ _OLD = "index-old-"
 _PATIENCE = 5.0  # seconds to wait for searches before the database is closed under them
 # Chroma shares the clients of a folder within a process, and counts them without a lock of its own.
 _SHARED = threading.Lock()
+_LOCKED = 1.0  # seconds to wait for a program that has the database locked
 _ANSWER = 10.0  # seconds in which another process has to remove the database when asked
 # In a child of a process that has run Chroma's native code, it hangs, whichever database is opened. Such a child never does.
 _started = False
@@ -122,6 +124,7 @@ class EmbeddedChroma(ChromaHome):
 
         self._folder.mkdir(mode=0o700, exist_ok=True)
         zero_slack(self._folder)  # a kill may have come between Chroma's writing and ours
+        _check_lock(self._folder / "chroma.sqlite3")
         settings = chromadb.Settings(anonymized_telemetry=False)
         with _SHARED:
             try:
@@ -245,3 +248,22 @@ class EmbeddedChroma(ChromaHome):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
+
+
+def _check_lock(database: Path) -> None:
+    """Make sure that nobody has locked the database: Chroma would wait for minutes, and no thread could run meanwhile.
+
+    Raises:
+        IndexLocked: if somebody has.
+    """
+    if not database.exists():
+        return
+    try:
+        with closing(sqlite3.connect(database, timeout=_LOCKED, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise IndexLocked("another program has locked the database of the index") from error
+    except sqlite3.DatabaseError:
+        return  # it is damaged, which Chroma says in its own words

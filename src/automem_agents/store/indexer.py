@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from automem_agents._fork import survive_fork
 from automem_agents.errors import AutoMemError, StoreClosed, VectorIndexError
-from automem_agents.index.chroma import ChromaIndex, ChromaUnreachable
+from automem_agents.index.chroma import ChromaIndex, ChromaUnreachable, IndexLocked
 from automem_agents.index.home import ChromaHome
 from automem_agents.journal import Journal
 from automem_agents.protocols import Clock, Floats, Ints
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 DEADLINE = 30.0  # seconds after which a call to Chroma counts as hanging
 _PAUSE = 0.2  # seconds in which further changes join a batch, unless somebody waits for it
 _AWAY = 2.0  # seconds after which a server that did not answer is asked again
+_TURN = 0.05  # seconds after which to try again where another process is feeding
 _CLOSING = 10.0  # seconds that closing waits for what Chroma is doing
 _POLL = 0.5  # seconds after which an index that another process has is asked for again
 _WASTE = 1.0  # removed vectors for each live one, from which the index is made again ...
@@ -104,6 +105,7 @@ class Indexer:
         self._wanted_open = False
         self._opened = False
         self._sealed = False
+        self._unchecked: set[int] = set()  # collections that nobody has looked at since they were last fed
         self._looked_again = False
         self._owned_elsewhere = False
         self._ask_again = 0.0  # when to try to get it from there
@@ -164,6 +166,7 @@ class Indexer:
         with self._wake:
             self._marks.pop(namespace, None)
             self._suspects.add(namespace)
+            self._unchecked.add(namespace)
         self.notify(namespace)
 
     def check_all(self) -> None:
@@ -327,7 +330,7 @@ class Indexer:
         self._step_began = time.monotonic()
         try:
             seal = self.chroma.close()
-            if seal is not None and self._opened:
+            if seal is not None and self._opened and not self._unchecked:
                 self._table.set_seal(seal)
         except AutoMemError:
             log.warning("Chroma was not closed properly; the next opening checks it", exc_info=True)
@@ -352,7 +355,7 @@ class Indexer:
             try:
                 self._open_checked()
             except VectorIndexError as error:
-                if not self.chroma.own_files:
+                if not self.chroma.own_files or isinstance(error, IndexLocked):
                     raise
                 self._set_aside(error)
                 raise _Interrupted from None
@@ -374,6 +377,7 @@ class Indexer:
                 raise VectorIndexError("the index folder is not the one that this store has fed")
             self._marks.clear()
             self._feed_all()
+        self._unchecked = set() if self._sealed else {mark.namespace for mark in fed}
         self._opened = True
 
     def _feed_all(self) -> None:
@@ -413,6 +417,7 @@ class Indexer:
         with self._wake:
             self._marks.clear()
             self._suspects.clear()
+            self._unchecked.clear()
             self._opened = False
             self._wanted_open = False
 
@@ -428,8 +433,14 @@ class Indexer:
         try:
             if not self._open():
                 raise _Interrupted
-            self._believe(namespace)
-            self._feed(namespace)
+            with self.chroma.feeding() as alone:
+                self._follow(namespace)
+                if alone:
+                    self._believe(namespace)
+                    self._feed(namespace)
+                else:
+                    self.notify(namespace)
+                    self._ask_again = time.monotonic() + _TURN
         except VectorIndexError as error:
             self.notify(namespace)
             if not self._is_passing(namespace, error):
@@ -452,6 +463,13 @@ class Indexer:
         self.suspect(namespace)
         return True
 
+    def _follow(self, namespace: int) -> None:
+        """Believe what another process has fed to a server meanwhile."""
+        mark = self._table.get(namespace, self.chroma.generation)
+        with self._wake:
+            if mark > self._marks.get(namespace, mark):
+                self._marks[namespace] = mark
+
     def _believe(self, namespace: int) -> None:
         """Check a collection that is not served yet, and fill one that was not fed."""
         if namespace in self._marks:
@@ -464,6 +482,7 @@ class Indexer:
         self._looked_again = False
         with self._wake:
             self._suspects.discard(namespace)
+            self._unchecked.discard(namespace)
             if mark:
                 self._marks[namespace] = mark
 

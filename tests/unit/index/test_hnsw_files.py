@@ -61,7 +61,7 @@ def test_whole_files_pass(whole: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_damage_is_noticed(whole: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]) -> None:
     shutil.copytree(whole, tmp_path / FOLDER)
-    damage(next((tmp_path / FOLDER).glob(f"*/index_metadata.pickle")).with_name(name))
+    damage(next((tmp_path / FOLDER).glob("*/index_metadata.pickle")).with_name(name))
     if (name, damage.__name__) in HARMLESS or (name, damage) == ("length.bin", scrambled):
         check_segments(tmp_path / FOLDER)
     else:
