@@ -205,9 +205,12 @@ def outlived(memory: MemoryController, count: int) -> None:
     """The parent closes and ends; the child goes on with the store, and its last words are found by whoever comes."""
     indexed(memory)
     reader, writer = os.pipe()
+    wrote, writes = os.pipe()
 
     def child() -> None:
         os.close(writer)
+        keep(memory, fact("early", 0))
+        os.write(writes, b"!")
         assert os.read(reader, 1) == b""  # the parent is gone
         for number in range(20):
             keep(memory, fact("heir", number))
@@ -216,7 +219,8 @@ def outlived(memory: MemoryController, count: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)  # nobody closes anything
 
     fork(child)
-    memory.close()
+    assert os.read(wrote, 1) == b"!"
+    memory.close()  # its last connection must not take the write-ahead log from the child
 
 
 def logged(memory: MemoryController, count: int) -> None:
