@@ -1,15 +1,18 @@
-"""The state of a store, for ``doctor``."""
+"""The state of a store, for ``doctor``, and the repair of its index."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from automem_agents.errors import VectorIndexError
 from automem_agents.guard import Guard
 from automem_agents.journal.schema import changes, decisions, feedback, index_marks, namespaces, records
 from automem_agents.store import MemoryStore
+from automem_agents.store.indexer import IndexState, IndexStatus
 from automem_agents.types import State
 
 _ESTIMATE = (
@@ -17,14 +20,30 @@ _ESTIMATE = (
     "or set TIKTOKEN_CACHE_DIR to a folder that holds it."
 )
 
+_INDEXED = select(func.count()).select_from(index_marks).where(index_marks.c.mark > 0)
+_STEP = 0.1  # seconds between two looks at the progress
+_STUCK = (IndexState.FAILED, IndexState.OWNED)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
     """What ``doctor`` shows.
 
     Attributes:
+        store: the folder.
+        schema_version: of the journal.
+        embedder: that the store was written with.
+        tokenizer: that this process counts tokens with.
+        namespaces: how many there are.
+        live, tombstones: records that can be recalled, and those that were superseded or forgotten.
+        decisions, feedback: how many are on record.
+        index: what Chroma is doing, why, and how long it takes until it has what was written.
         indexed_namespaces: how many have a collection in Chroma.
         index_lag: changes that Chroma has yet to see, in those.
+        recalls_for_chroma: searches of this process that Chroma should have answered.
+        recalls_by_chroma: those that it did answer.
+        breaker: whether memory is paused after failures in a row.
+        index_breaker: whether Chroma is left alone after failures in a row.
         failures: how often what went wrong, in this process.
         sizes: bytes by file.
         warnings: what to do something about.
@@ -39,13 +58,21 @@ class Health:
     tombstones: int
     decisions: int
     feedback: int
+    index: IndexStatus
     indexed_namespaces: int
     index_lag: int
+    recalls_for_chroma: int
     recalls_by_chroma: int
     breaker: str
+    index_breaker: str
     failures: Mapping[str, int]
     sizes: Mapping[str, int]
     warnings: tuple[str, ...]
+
+    @property
+    def broken(self) -> bool:
+        """Whether something is wrong that does not pass by itself."""
+        return self.index.state is IndexState.FAILED
 
 
 def health_of(store: MemoryStore, guard: Guard) -> Health:
@@ -69,10 +96,13 @@ def health_of(store: MemoryStore, guard: Guard) -> Health:
             tombstones=count(records) - live,
             decisions=count(decisions),
             feedback=count(feedback),
-            indexed_namespaces=count(index_marks),
+            index=store.indexer.status(),
+            indexed_namespaces=connection.scalar(_INDEXED) or 0,
             index_lag=lag,
+            recalls_for_chroma=store.dense.asked,
             recalls_by_chroma=store.dense.served,
             breaker="paused" if guard.paused else "closed",
+            index_breaker="paused" if store.dense.guard.paused else "closed",
             failures={**guard.counts, **({"index": store.indexer.failures} if store.indexer.failures else {})},
             sizes=store.sizes(),
             warnings=_warnings(store.counter.name, stored_with),
@@ -84,3 +114,33 @@ def _warnings(counter: str, stored_with: str) -> tuple[str, ...]:
     if stored_with and stored_with != counter:
         found.append(f"the store's tokens were counted with {stored_with}, this process counts with {counter}")
     return tuple(found)
+
+
+def check_index(store: MemoryStore, seconds: float) -> None:
+    """Have every collection looked at, and wait for that; what is broken is made again by the way."""
+    store.indexer.check_all()
+    until = time.monotonic() + seconds
+    while not store.indexer.wait(_STEP) and time.monotonic() < until:
+        if store.indexer.status().state in _STUCK:
+            return
+
+
+def repair_index(store: MemoryStore, on_progress: Callable[[int, int], None] = lambda done, total: None) -> int:
+    """Make the index anew from the vectors in the journal, and return of how many records.
+
+    Args:
+        store: whose index.
+        on_progress: called now and then with the number of records done, and of all.
+
+    Raises:
+        VectorIndexError: if the old index can't be removed, another process has it open, or the new one fails.
+    """
+    store.indexer.rebuild()
+    total = store.indexer.status().total
+    while not store.indexer.wait(_STEP):
+        status = store.indexer.status()
+        if status.state in _STUCK:
+            raise VectorIndexError(f"the index could not be made again: {status.reason}")
+        on_progress(min(status.done, total), total)
+    on_progress(total, total)
+    return total

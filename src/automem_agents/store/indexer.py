@@ -455,7 +455,8 @@ class Indexer:
 
     def _is_passing(self, namespace: int, error: VectorIndexError) -> bool:
         """Tell whether a failure may pass, such as a full disk: then the collection is looked at, and fed once more."""
-        if not self.chroma.own_files or isinstance(error, IndexDamaged) or namespace in self._tried_again:
+        known = isinstance(error, IndexDamaged | ChromaUnreachable)
+        if known or not self.chroma.own_files or namespace in self._tried_again:
             return False
         self.failures += 1
         log.warning("feeding the vector index failed; its collection is looked at: %s", error)

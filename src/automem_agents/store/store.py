@@ -18,7 +18,7 @@ from automem_agents._fork import survive_fork
 from automem_agents.embedders import CheckedEmbedder, WordLlamaEmbedder
 from automem_agents.errors import EmbedderMismatch, StoreUnavailable
 from automem_agents.index.client import ClientChroma
-from automem_agents.index.embedded import EmbeddedChroma
+from automem_agents.index.embedded import BROKEN, EmbeddedChroma
 from automem_agents.index.home import ChromaHome
 from automem_agents.index.server import connect, disconnect
 from automem_agents.journal import Journal, erase, records, schema
@@ -112,9 +112,9 @@ class MemoryStore:
         host, port, ssl = self.settings.chroma_host, self.settings.chroma_port, self.settings.chroma_ssl
         space = f"{self.embedder.name}/{self.embedder.dimension}"
         if chroma is not None:
-            return ClientChroma(lambda: chroma, self._store_id, space)
+            return ClientChroma(lambda: chroma, self._store_id, space, folder)
         if host is not None:
-            return ClientChroma(lambda: connect(host, port, ssl), self._store_id, space, disconnect)
+            return ClientChroma(lambda: connect(host, port, ssl), self._store_id, space, folder, disconnect)
         return EmbeddedChroma(folder)
 
     def _remember_embedder(self) -> None:
@@ -303,10 +303,11 @@ class MemoryStore:
                 )
 
     def sizes(self) -> dict[str, int]:
-        """Return bytes by file of the journal, and of the index as a whole."""
-        folder = self.journal.folder / "index"
-        index = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) if folder.exists() else 0
-        return {**self.journal.sizes(), "index": index}
+        """Return bytes by file of the journal, and of the index as a whole, with one that was set aside."""
+        folder = self.journal.folder
+        index = sum(p.stat().st_size for p in folder.glob("index/**/*") if p.is_file())
+        aside = sum(p.stat().st_size for p in folder.glob(f"{BROKEN}*/**/*") if p.is_file())
+        return {**self.journal.sizes(), "index": index, "index set aside": aside}
 
     def close(self) -> None:
         """Stop the indexer and close the files; a second call does nothing."""
