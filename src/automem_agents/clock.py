@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,6 +17,7 @@ class SystemClock:
         return time.time_ns() // 1000
 
 
+@lru_cache(maxsize=4096)  # the records of a session share their times
 def to_datetime(micros: int) -> datetime:
     """Convert microseconds to an aware datetime.
 

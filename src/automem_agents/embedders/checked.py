@@ -45,8 +45,9 @@ class CheckedEmbedder:
                 f"the embedder {self.name} returned shape {vectors.shape} for {len(texts)} texts; "
                 f"({len(texts)}, {self.dimension}) was expected"
             )
-        if not np.isfinite(vectors).all():
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+        if not np.isfinite(lengths).all():
             raise EmbedderError(f"the embedder {self.name} returned NaN or infinity")
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        units: Floats = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+        lengths[lengths == 0] = 1
+        units: Floats = (vectors / lengths[:, None]).astype(np.float32)
         return units

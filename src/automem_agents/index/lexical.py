@@ -31,7 +31,7 @@ class LexicalIndex:
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._slots: list[array[int]] = []
-        self._counts: list[array[int]] = []
+        self._counts: list[array[float]] = []
         self._frequency: list[int] = []
         self._documents: list[array[int]] = []
         self._lengths = GrowingArray(np.float32)
@@ -61,7 +61,7 @@ class LexicalIndex:
         if found is None:
             found = self._ids[term] = len(self._ids)
             self._slots.append(array("i"))
-            self._counts.append(array("i"))
+            self._counts.append(array("f"))
             self._frequency.append(0)
             self.nbytes += 350
         return found
@@ -78,18 +78,21 @@ class LexicalIndex:
 
     def scores(self, terms: Sequence[str]) -> Floats:
         """Return the BM25 score of every slot."""
-        out = np.zeros(len(self), np.float32)
         if not self._live or not self._total:
-            return out
-        lengths, longer = self._lengths.view(), B * self._live / self._total
+            return np.zeros(len(self), np.float32)
+        slots, counts, weights, sizes = [], [], [], []
         for term, weight in Counter(terms).items():
             number = self._ids.get(term)
             if number is None or not self._frequency[number]:
                 continue
             df = self._frequency[number]
-            idf = log1p((self._live - df + 0.5) / (df + 0.5))
-            slots = np.frombuffer(self._slots[number], np.int32)  # let go of before the array grows again
-            tf = np.frombuffer(self._counts[number], np.int32).astype(np.float32)
-            norm = K1 * (1 - B) + (K1 * longer) * lengths[slots]
-            out[slots] += weight * idf * tf / (norm + tf)
-        return out
+            slots.append(np.frombuffer(self._slots[number], np.int32))  # let go of before the array grows again
+            counts.append(np.frombuffer(self._counts[number], np.float32))
+            weights.append(weight * log1p((self._live - df + 0.5) / (df + 0.5)))
+            sizes.append(len(slots[-1]))
+        if not slots:
+            return np.zeros(len(self), np.float32)
+        where, tf = np.concatenate(slots), np.concatenate(counts)
+        norm = K1 * (1 - B) + (K1 * B * self._live / self._total) * self._lengths.view()[where]
+        shares = np.repeat(weights, sizes) * tf / (norm + tf)
+        return np.bincount(where, shares, len(self)).astype(np.float32)

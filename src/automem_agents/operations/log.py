@@ -43,7 +43,7 @@ def as_decision(new: NewDecision, turn_id: str | None, record_ids: tuple[str, ..
     features: dict[str, float] = {}
     if new.features is not None and new.operation is not Operation.READ:
         names = SETS[new.feature_set].names
-        features = dict(zip(names, map(float, new.features.ravel()), strict=True))
+        features = dict(zip(names, new.features.ravel().tolist(), strict=True))
     return Decision(
         id=new.id,
         operation=new.operation,

@@ -18,7 +18,7 @@ from automem_agents.operations.packing import Packer
 from automem_agents.operations.where import matcher
 from automem_agents.protocols import Ints, Policy, ReadChoice, ReadProblem
 from automem_agents.store import Candidates, MemoryStore
-from automem_agents.text.render import Entry, block, closing, opening, record_line, ref_text
+from automem_agents.text.render import Entry, block, record_line
 from automem_agents.types import Action, Hit, MemoryRecord, Namespace, Operation, Recall, State
 
 
@@ -44,7 +44,7 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     vector = store.embed([request.query])[0]
     found = store.find(request.namespace.key, request.query, vector, run_id=request.only_run)
     nonce = str(secrets.randbelow(900) + 100)
-    packer = _packer(store, found, request, nonce)
+    packer = _packer(store, found, request)
     features = read_features(found)
     choice = policy.read(ReadProblem(READ.names, features, packer))
     recall = _show(store, request, found, choice, nonce)
@@ -92,15 +92,13 @@ def _logged(found: Candidates, order: Ints, packer: Packer, recall: Recall) -> R
     return Ranking(seqs, packer.line_costs[order].tolist(), was_shown, [float(is_shown) for is_shown in was_shown])
 
 
-def _packer(store: MemoryStore, found: Candidates, request: ReadRequest, nonce: str) -> Packer:
-    fence = store.counter.count(opening(nonce)) + store.counter.count(closing(nonce))
-    ref = store.counter.count(ref_text(100))
+def _packer(store: MemoryStore, found: Candidates, request: ReadRequest) -> Packer:
     return Packer(
         seqs=found.seqs,
-        line_costs=found.line_tokens + ref,
+        line_costs=found.line_tokens + store.costs.largest_ref,
         dates=found.date_numbers,
         date_costs=found.date_tokens,
-        budget=request.max_tokens - fence,
+        budget=request.max_tokens - store.costs.fence,
         top_k=request.top_k,
         pool=store.settings.pool,
     )
@@ -114,12 +112,21 @@ def _show(store: MemoryStore, request: ReadRequest, found: Candidates, choice: R
     while kept:
         entries = {int(found.seqs[i]): _entry(found, i, records_by_seq) for i in kept}
         text, refs = block(entries.values(), nonce)
-        tokens = store.counter.count(text)
+        tokens = _cost(store, found, kept) if store.costs.add_up else store.counter.count(text)
         if tokens <= request.max_tokens:
             hits = tuple(_hit(found, choice.scores, i, records_by_seq, refs) for i in kept)
             return Recall(text=text, hits=hits, tokens=tokens, token=token)
         kept.pop()  # the store was written with another token counter
     return Recall(text="", hits=(), tokens=0, token=token)
+
+
+def _cost(store: MemoryStore, found: Candidates, kept: Sequence[int]) -> int:
+    """What a block costs: fence, refs, lines, and a date line wherever the date changes."""
+    in_time = np.sort(np.array(kept))  # candidates are in order of age
+    dates = found.date_numbers[in_time]
+    changes = np.flatnonzero(np.diff(dates, prepend=0))
+    lines = found.line_tokens[in_time].sum() + found.date_tokens[in_time[changes]].sum()
+    return int(lines) + store.costs.fence + store.costs.refs(len(kept))
 
 
 def _entry(found: Candidates, i: int, by_seq: Mapping[int, MemoryRecord]) -> Entry:

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from automem_agents.protocols import ReadChoice, ReadProblem, WriteChoice, WriteProblem
 from automem_agents.types import Action
 
-NEIGHBOUR_WEIGHT = 0.25
-KEEP_WEIGHT = 0.1
-SPEAKER_WEIGHT = 0.3
+WEIGHTS = {"lexical": 1.0, "dense": 1.0, "neighbours": 0.25, "keep": 0.1, "speaker": 0.3}
 MIN_COSINE = 0.05
 
 
@@ -37,21 +35,26 @@ class RulesPolicy:
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the share (n, d) of each feature in each candidate's score, which is their sum."""
-        x = features.astype(np.float64)
-        column = {name: i for i, name in enumerate(names)}
-        assistant_log = x[:, [column["assistant_log"]]]
-        shares = np.zeros_like(x)
-        shares[:, column["lexical"]] = x[:, column["lexical"]]
-        shares[:, column["dense"]] = x[:, column["dense"]]
-        shares[:, column["neighbours"]] = NEIGHBOUR_WEIGHT * x[:, column["neighbours"]]
-        shares[:, column["keep"]] = KEEP_WEIGHT * x[:, column["keep"]]
-        shares[:, column["speaker"]] = SPEAKER_WEIGHT * x[:, column["speaker"]] * (1 - assistant_log[:, 0])
-        cost = np.sqrt(np.maximum(x[:, [column["tokens"]]], 1))
-        return np.where(assistant_log > 0, shares / cost, shares)
+        shares = np.zeros(features.shape)
+        for name, share in self._shares(names, features).items():
+            shares[:, names.index(name)] = share
+        return shares
+
+    def _shares(self, names: Sequence[str], features: NDArray[np.float16]) -> dict[str, NDArray[np.float64]]:
+        def column(name: str) -> NDArray[np.float64]:
+            return features[:, names.index(name)].astype(np.float64)
+
+        assistant_log = column("assistant_log")
+        shares = {name: weight * column(name) for name, weight in WEIGHTS.items()}
+        if assistant_log.any():
+            shares["speaker"] *= 1 - assistant_log
+            cost = np.where(assistant_log > 0, np.sqrt(np.maximum(column("tokens"), 1)), 1.0)
+            shares = {name: share / cost for name, share in shares.items()}
+        return shares
 
     def read(self, problem: ReadProblem) -> ReadChoice:
         """Rank the candidates that are evidence and pack them; the same features always give the same set."""
-        scores = self.weights(problem.names, problem.features).sum(axis=1)
+        scores = sum(self._shares(problem.names, problem.features).values(), np.zeros(len(problem.features)))
         bm25 = problem.features[:, problem.names.index("bm25")]
         cosine = problem.features[:, problem.names.index("cosine")]
         evident = (bm25 > 0) | (cosine >= self.min_cosine)

@@ -28,6 +28,7 @@ from automem_agents.store.candidates import Candidates, find, nearest_slots
 from automem_agents.store.dense import DenseSearch
 from automem_agents.store.indexer import Indexer
 from automem_agents.store.working_set import WorkingSet
+from automem_agents.text.costs import BlockCosts
 from automem_agents.types import Namespace, State
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class MemoryStore:
         self.settings = settings
         self.embedder = CheckedEmbedder(embedder)
         self.counter = counter
+        self.costs = BlockCosts(counter)
         self.clock = clock
         self.journal = Journal(folder, settings.busy_timeout)
         try:
@@ -131,6 +133,8 @@ class MemoryStore:
                     f"this store was written with the embedder {stored} and you opened it with {mine}: pass the "
                     f"old embedder, or move the store with: automem-agents reembed --store {self.journal.folder}"
                 )
+            if self.journal.meta(connection, "tokenizer") != self.counter.name:
+                self.costs.add_up = False  # lines were counted otherwise
 
     def warm(self) -> None:
         """Read the bundled weights, which a first turn under a deadline should not have to wait for."""

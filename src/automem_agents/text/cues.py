@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import log1p
 from typing import NamedTuple
 
@@ -152,6 +153,7 @@ class Cues(NamedTuple):
 KEEP_WEIGHTS = Cues(length=1.0, digit=0.5, names=0.25, question=-0.5, opener=-0.5, first_person=0.25, time=0.25)
 
 
+@lru_cache(maxsize=256)  # a text is looked at by the features, by the planner and by the working set
 def cues(text: str) -> Cues:
     """Read the cues off ``text``.
 
@@ -160,9 +162,9 @@ def cues(text: str) -> Cues:
         1.0
     """
     return Cues(
-        log1p(sum(1 for _ in _WORDS.finditer(text))),
+        log1p(len(_WORDS.findall(text))),
         float(bool(_DIGIT.search(text))),
-        float(min(sum(1 for _ in _NAME.finditer(text)), 2)),
+        float(min(len(_NAME.findall(text)), 2)),
         float(text.rstrip().endswith("?")),
         float(bool(_OPENER.match(text))),
         float(bool(_FIRST_PERSON.search(text))),

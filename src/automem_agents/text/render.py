@@ -54,7 +54,7 @@ def record_text(speaker: str, date: str, text: str) -> str:
 
 def one_line(text: str) -> str:
     """Escape line breaks, so that a text can't start a line of its own."""
-    return _BREAKS.sub(r"\\n", text)
+    return text if text.isprintable() else _BREAKS.sub(r"\\n", text)
 
 
 def record_line(speaker: str, text: str) -> str:

@@ -23,7 +23,8 @@ def segments(text: str, limit: int, counter: TokenCounter) -> list[str]:
         >>> segments("One two three. Four five six.", 4, EstimatedCounter())
         ['One two three.', 'Four five six.']
     """
-    if counter.count(text) <= limit:
+    short = len(text.encode()) <= limit  # no counter finds more tokens than bytes
+    if short or counter.count(text) <= limit:
         return [text.strip()] if text.strip() else []
     pieces: list[str] = []
     size = 0

@@ -33,6 +33,7 @@ class TiktokenCounter:
     """
 
     name = "cl100k_base"
+    lines_add_up = True
 
     def __init__(self, folder: Path) -> None:
         self._encoding = _load_encoding(folder)
@@ -52,6 +53,7 @@ class EstimatedCounter:
     """
 
     name = "estimate"
+    lines_add_up = True
 
     def count(self, text: str) -> int:
         """Return about how many cl100k tokens ``text`` has."""
