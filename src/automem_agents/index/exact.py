@@ -76,7 +76,9 @@ class ExactIndex:
         """Return the seqs of the ``k`` vectors with the highest cosine, best first."""
         if not len(self):
             return np.empty(0, np.int64)
-        best = largest(self._matrix.view() @ vector, k)
+        scores = self._matrix.view() @ vector
+        best = largest(scores, k)
+        best = best[np.argsort(-scores[best], kind="stable")]
         seqs: Ints = self._seqs.view()[best]
         return seqs
 
@@ -94,13 +96,12 @@ class ExactIndex:
 
 
 def largest(scores: Floats, k: int) -> Ints:
-    """Return where the ``k`` largest scores stand, best first.
+    """Return where the ``k`` largest scores stand, in no order.
 
     Examples:
-        >>> largest(np.array([0.1, 0.7, 0.5], np.float32), 2).tolist()
+        >>> sorted(largest(np.array([0.1, 0.7, 0.5], np.float32), 2).tolist())
         [1, 2]
     """
-    if k < len(scores):
-        best = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
-        return best[np.argsort(-scores[best], kind="stable")]
-    return np.argsort(-scores, kind="stable")
+    if k >= len(scores):
+        return np.arange(len(scores))
+    return np.argpartition(scores, len(scores) - k)[len(scores) - k :]

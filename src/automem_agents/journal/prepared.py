@@ -17,6 +17,16 @@ Convert = Callable[[Any], Any]
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 
 
+class Reader(NamedTuple):
+    """A connection of the driver's, outside of any transaction: each statement sees what is committed when it runs."""
+
+    dialect: Dialect
+    driver_connection: Any
+
+
+Connected = Connection | Reader
+
+
 class _Plan(NamedTuple):
     """SQL with its parameters in order, those that are fixed, and how values are converted on the way in and back."""
 
@@ -63,7 +73,7 @@ class PreparedSelect(Generic[RowT]):
         columns = list(statement.selected_columns)
         self._plan = _once(lambda dialect: _compile(statement, dialect, None, columns))
 
-    def all(self, connection: Connection, **values: object) -> list[RowT]:
+    def all(self, connection: Connected, **values: object) -> list[RowT]:
         """Return the rows."""
         plan = self._plan(connection.dialect)
         found: Iterable[Sequence[Any]] = _cursor(connection, plan, values).fetchall()
@@ -71,7 +81,7 @@ class PreparedSelect(Generic[RowT]):
             found = [_converted(plan, row) for row in found]
         return list(starmap(self._row, found))
 
-    def first(self, connection: Connection, **values: object) -> RowT | None:
+    def first(self, connection: Connected, **values: object) -> RowT | None:
         """Return the first row, or None."""
         return next(iter(self.all(connection, **values)), None)
 
@@ -94,7 +104,7 @@ class PreparedLookup(Generic[RowT]):
 
         self._sized = lru_cache(sized)
 
-    def all(self, connection: Connection, keys: Sequence[int], **values: object) -> list[RowT]:
+    def all(self, connection: Connected, keys: Sequence[int], **values: object) -> list[RowT]:
         """Return the rows, in chunks; a chunk is filled up with its last key, so that few statements serve all."""
         found: list[RowT] = []
         for start in range(0, len(keys), self.LARGEST):
@@ -133,7 +143,9 @@ def _compile(statement: Any, dialect: Dialect, keys: list[str] | None, columns: 
     )
 
 
-def _raw(connection: Connection) -> Any:
+def _raw(connection: Connected) -> Any:
+    if isinstance(connection, Reader):
+        return connection.driver_connection
     return connection.connection.driver_connection
 
 
@@ -144,7 +156,7 @@ def _bound(plan: _Plan, values: Mapping[str, object]) -> list[object]:
     return [convert[name](values[name]) if name in convert else values[name] for name in plan.names]
 
 
-def _cursor(connection: Connection, plan: _Plan, values: Mapping[str, object]) -> DBAPICursor:
+def _cursor(connection: Connected, plan: _Plan, values: Mapping[str, object]) -> DBAPICursor:
     cursor: DBAPICursor = _raw(connection).execute(plan.sql, _bound(plan, values))
     return cursor
 

@@ -13,7 +13,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from automem_agents.clock import to_datetime
 from automem_agents.errors import UnknownRecord
-from automem_agents.journal.prepared import PreparedInsert, PreparedLookup, PreparedSelect
+from automem_agents.journal.prepared import Connected, PreparedInsert, PreparedLookup, PreparedSelect
 from automem_agents.journal.schema import changes, lineage, records, turns
 from automem_agents.text.render import date_label
 from automem_agents.types import MemoryRecord, Namespace, State
@@ -98,7 +98,7 @@ _CHANGES = PreparedSelect(
     _Change,
 )
 _BY_SEQ = PreparedLookup(_ROWS.where(_OWNED), records.c.seq, RecordRow)
-_LIVE_BY_SEQ = PreparedLookup(_BARE.where(_OWNED, _LIVE), records.c.seq, RecordRow)
+_ANY_BY_SEQ = PreparedLookup(_BARE, records.c.seq, RecordRow)
 _VECTORS = PreparedLookup(select(records.c.seq, records.c.vector).where(_OWNED), records.c.seq, _Vector)
 _ALL_LIVE = PreparedSelect(_ROWS.where(_OWNED, _LIVE).order_by(records.c.seq), RecordRow)
 _BY_ID = PreparedSelect(_ROWS.where(_OWNED, records.c.id == bindparam("record_id")), RecordRow)
@@ -185,9 +185,10 @@ def rows_by_seq(connection: Connection, namespace: int, seqs: Sequence[int]) -> 
     return {row.seq: row for row in _BY_SEQ.all(connection, seqs, in_namespace=namespace)}
 
 
-def live_by_seq(connection: Connection, namespace: int, seqs: Sequence[int]) -> list[RecordRow]:
+def live_by_seq(connection: Connected, namespace: int, seqs: Sequence[int]) -> list[RecordRow]:
     """Return those of ``seqs`` that are live and belong to the namespace, without their vectors."""
-    return _LIVE_BY_SEQ.all(connection, seqs, in_namespace=namespace)
+    found = _ANY_BY_SEQ.all(connection, seqs)  # asked for in SQL, namespace and state make SQLite use another index
+    return [row for row in found if row.namespace == namespace and row.state == State.LIVE]
 
 
 def vectors_by_seq(connection: Connection, namespace: int, seqs: Sequence[int]) -> dict[int, bytes]:
@@ -251,7 +252,7 @@ def relatives(connection: Connection, seq: int) -> list[int]:
     return sorted(found)
 
 
-def parents_of(connection: Connection, seqs: Sequence[int]) -> dict[int, tuple[str, ...]]:
+def parents_of(connection: Connected, seqs: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """Return the ids of the parents of each record that has any."""
     found: dict[int, tuple[str, ...]] = {}
     for row in _PARENTS.all(connection, seqs):
@@ -264,8 +265,10 @@ def relations_of(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:
     return dict(_RELATIONS.all(connection, seqs))
 
 
-def to_records(connection: Connection, namespace: Namespace, rows: Sequence[RecordRow]) -> list[MemoryRecord]:
+def to_records(connection: Connected, namespace: Namespace, rows: Sequence[RecordRow]) -> list[MemoryRecord]:
     """Turn rows into what users see."""
+    if not rows:
+        return []
     parents = parents_of(connection, [row.seq for row in rows])
     return [to_record(namespace, row, parents.get(row.seq, ())) for row in rows]
 

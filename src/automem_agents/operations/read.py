@@ -154,7 +154,7 @@ def _hit(
 
 def fetch(store: MemoryStore, namespace: Namespace, seqs: Sequence[int]) -> dict[int, MemoryRecord]:
     """Return the live records of ``seqs``, re-read from the journal with their namespace."""
-    with store.journal.read() as connection:
+    with store.journal.look() as connection:
         live = records.live_by_seq(connection, namespace.key, seqs)
         found = records.to_records(connection, namespace, live)
     return {row.seq: record for row, record in zip(live, found, strict=True)}

@@ -102,7 +102,7 @@ def _with_neighbours(ws: WorkingSet, marked: NDArray[np.bool_], allowed: NDArray
 
 
 def nearest_slots(cosines: Floats, allowed: NDArray[np.bool_], count: int) -> Ints:
-    """Return the ``count`` slots of the highest cosines among those allowed, best first."""
+    """Return the ``count`` slots of the highest cosines among those allowed, in no order."""
     best = largest(np.where(allowed, cosines, -np.inf), count)
     return best[allowed[best]]
 
