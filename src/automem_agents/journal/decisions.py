@@ -47,7 +47,6 @@ class NewDecision:
     id: str
     namespace: int
     run_id: str | None
-    turn_seq: int | None
     operation: Operation
     action: Action
     legal: tuple[Action, ...]
@@ -62,9 +61,9 @@ class NewDecision:
     candidates: Ranking = _NOTHING_RANKED
 
 
-def insert_decisions(connection: Connection, rows: Sequence[NewDecision]) -> list[int]:
-    """Insert decisions with their candidates; return their seqs."""
-    seqs = [_INSERT.one(connection, _values(row)) for row in rows]
+def insert_decisions(connection: Connection, rows: Sequence[NewDecision], turn_seq: int | None = None) -> list[int]:
+    """Insert decisions with their candidates, of a turn where one is given; return their seqs."""
+    seqs = [_INSERT.one(connection, _values(row, turn_seq)) for row in rows]
     for seq, row in zip(seqs, rows, strict=True):
         _INSERT_CANDIDATES.many(connection, _candidates(seq, row.candidates))
     return seqs
@@ -84,12 +83,12 @@ def _candidates(decision_seq: int, ranking: Ranking) -> Iterator[dict[str, objec
         }
 
 
-def _values(row: NewDecision) -> dict[str, object]:
+def _values(row: NewDecision, turn_seq: int | None) -> dict[str, object]:
     return {
         "id": row.id,
         "namespace": row.namespace,
         "run_id": row.run_id,
-        "turn_seq": row.turn_seq,
+        "turn_seq": turn_seq,
         "operation": row.operation,
         "action": row.action,
         "legal": list(row.legal),

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from automem_agents._fork import Turnstile, keep_for_ever, survive_fork
 from automem_agents.errors import StoreClosed, StoreUnavailable
 from automem_agents.journal import schema, sqlite
+from automem_agents.journal.checkpoints import Checkpoints
 from automem_agents.journal.migrations import migrate
 from automem_agents.journal.prepared import Reader
 from automem_agents.types import Namespace
@@ -44,6 +45,8 @@ class Journal:
         self.folder = folder
         self._engine = sqlite.open_engine(folder, busy_timeout)
         self._writer = threading.Lock()
+        self._writing: Connection | None = None
+        self._checkpoints = Checkpoints(self._checkpoint)
         self._changes = sqlite.ChangeProbe(folder)
         self.turnstile = Turnstile()
         self._at_rest = True
@@ -55,22 +58,25 @@ class Journal:
                 migrate(connection)
                 self._epoch = sqlite.epoch_of(connection)
         except BaseException:
-            self._engine.dispose()
+            self._disconnect()
             raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction that commits when the block ends and rolls back when it raises."""
         self._check_open()
-        with (
-            self.turnstile,
-            self._writer,
-            _wrapped(),
-            self._engine.connect() as connection,
-            connection.execution_options(immediate=True).begin(),
-        ):
-            self._check_epoch(sqlite.epoch_of(connection))
-            yield connection
+        with self.turnstile, self._writer, _wrapped():
+            if self._writing is None:  # one is kept: taking it out of the pool costs as much as a small statement
+                self._writing = self._engine.connect().execution_options(immediate=True)
+            with self._writing.begin():
+                self._check_epoch(sqlite.epoch_of(self._writing))
+                yield self._writing
+            self._checkpoints.committed()
+
+    def _checkpoint(self) -> None:
+        with self.turnstile:
+            if not self.closed:
+                sqlite.checkpoint(self._engine)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -151,11 +157,15 @@ class Journal:
         """Close all connections; a second call does nothing."""
         if not self.closed:
             self.closed = True
+            self._checkpoints.wait()
             with self.turnstile:
                 self._disconnect()
 
     def _disconnect(self) -> None:
         self._changes.close()
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
         self._engine.dispose()
 
     def before_fork(self) -> None:
@@ -173,8 +183,10 @@ class Journal:
         """Begin anew in the child, if nothing was open."""
         self._writer = threading.Lock()
         self.turnstile.after_fork()
+        self._checkpoints.after_fork()
         if not self._at_rest:
-            keep_for_ever((self._engine, self._changes))  # closing them here would disturb the parent's locks
+            # closing them here would disturb the parent's locks
+            keep_for_ever((self._engine, self._changes, self._writing))
             sqlite.UNSAFE.add(self.folder.resolve())
 
     def _check_open(self) -> None:

@@ -11,8 +11,17 @@ from automem_agents.journal import schema
 
 Migration = Callable[[Connection], None]
 
+
+def _fewer_index_pages(connection: Connection) -> None:
+    """Working sets find fingerprints by now, and few records have a key."""
+    connection.exec_driver_sql("DROP INDEX records_by_fingerprint")
+    connection.exec_driver_sql("DROP INDEX records_by_key")
+    by_key = next(index for index in schema.records.indexes if index.name == "records_by_key")
+    by_key.create(connection)
+
+
 # version n -> the step that makes it n + 1
-MIGRATIONS: Mapping[int, Migration] = {}
+MIGRATIONS: Mapping[int, Migration] = {1: _fewer_index_pages}
 
 
 def migrate(

@@ -103,7 +103,6 @@ _VECTORS = PreparedLookup(select(records.c.seq, records.c.vector).where(_OWNED),
 _ALL_LIVE = PreparedSelect(_ROWS.where(_OWNED, _LIVE).order_by(records.c.seq), RecordRow)
 _BY_ID = PreparedSelect(_ROWS.where(_OWNED, records.c.id == bindparam("record_id")), RecordRow)
 _BY_KEY = select(records.c.seq).where(_OWNED, _LIVE, records.c.key == bindparam("fact"))
-_BY_FINGERPRINT = PreparedSelect(_BARE.where(_OWNED, _LIVE, records.c.fingerprint == bindparam("print")), RecordRow)
 _PARENTS = PreparedLookup(
     select(lineage.c.child, records.c.id)
     .join(records, records.c.seq == lineage.c.parent)
@@ -216,11 +215,6 @@ def row_by_id(connection: Connection, namespace: int, record_id: str) -> RecordR
 def live_with_key(connection: Connection, namespace: int, key: str) -> list[int]:
     """Return the live records that state the fact ``key``."""
     return list(connection.scalars(_BY_KEY, {"in_namespace": namespace, "fact": key}))
-
-
-def live_with_fingerprint(connection: Connection, namespace: int, fingerprint: bytes) -> list[RecordRow]:
-    """Return the live records that say the same in the same words, without their vectors."""
-    return _BY_FINGERPRINT.all(connection, in_namespace=namespace, print=fingerprint)
 
 
 def page(

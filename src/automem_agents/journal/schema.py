@@ -21,11 +21,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
+_HAS_KEY = text("key IS NOT NULL")  # few records do
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -98,8 +100,7 @@ records = Table(
     Column("used", Integer, nullable=False, default=0),
     Index("records_by_namespace", "namespace", "state", "seq"),
     # with the state, or SQLite prefers the index above and reads every live record of the namespace
-    Index("records_by_fingerprint", "namespace", "fingerprint", "state"),
-    Index("records_by_key", "namespace", "key", "state"),
+    Index("records_by_key", "namespace", "key", "state", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
     sqlite_autoincrement=True,
 )
 

@@ -25,6 +25,15 @@ from automem_agents.errors import StoreUnavailable
 
 FILE = "journal.db"
 DRIVER_ERROR = sqlite3.Error
+# Checkpoints are made in the background; a commit makes one itself only where the log has grown to 40 MB nevertheless.
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    "cache_size=-8000",
+    "wal_autocheckpoint=10000",
+)
 UNSAFE: set[Path] = set()  # folders whose database was in use when this process was forked
 
 
@@ -73,7 +82,7 @@ def check_safe(folder: Path) -> None:
 
 def _on_connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = dbapi.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-8000"):
+    for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -129,6 +138,15 @@ def epoch_of(connection: Connection) -> int:
 def begin_epoch(connection: Connection) -> None:
     """Say, in the transaction that replaces all vectors, that who knows the old ones is out of date."""
     connection.exec_driver_sql(f"PRAGMA user_version = {epoch_of(connection) + 1}")
+
+
+def checkpoint(engine: Engine) -> None:
+    """Move into the database what no reader needs from the log, without waiting for anybody."""
+    pooled = engine.raw_connection()
+    try:
+        pooled.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+    finally:
+        pooled.close()
 
 
 def scrub_file(engine: Engine, patience: float = 5.0) -> bool:

@@ -25,7 +25,6 @@ def explicit_decision(namespace: int, operation: Operation, action: Action, now:
         id=new_id("dec"),
         namespace=namespace,
         run_id=None,
-        turn_seq=None,
         operation=operation,
         action=action,
         legal=(action,),

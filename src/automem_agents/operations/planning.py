@@ -130,9 +130,9 @@ class Planner:
         mine = Statement(piece.message.speaker, piece.text, piece.date)
         if (piece.fingerprint, piece.date) in self._said:
             return True
-        if not self.ws.knows_print(piece.fingerprint):
-            return False
-        rows = records.live_with_fingerprint(self.connection, self.namespace, piece.fingerprint)
+        like = self.ws.with_fingerprint(piece.fingerprint)
+        rows = records.live_by_seq(self.connection, self.namespace, like) if like else []
+        rows = [row for row in rows if row.fingerprint == piece.fingerprint]
         same_key = [row for row in rows if piece.message.key is None or row.key == piece.message.key]
         return any(same_moment(mine, _statement(row)) for row in same_key)
 
@@ -162,7 +162,6 @@ class Planner:
             id=new_id("dec"),
             namespace=self.namespace,
             run_id=self.run_id,
-            turn_seq=None,
             operation=Operation.WRITE,
             action=choice.action,
             legal=legal,

@@ -54,7 +54,6 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         id=recall.token,
         namespace=request.namespace.key,
         run_id=request.run_id,
-        turn_seq=None,
         operation=Operation.READ,
         action=Action.RETRIEVE if shown else Action.SKIP,
         legal=(Action.SKIP, Action.RETRIEVE) if len(logged) else (Action.SKIP,),

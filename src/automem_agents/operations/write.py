@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -137,8 +137,8 @@ def _store(
 ) -> _Stored:
     now = store.clock.now()
     turn_seq = insert_turn(connection, NewTurn(turn.turn_id, namespace, turn.run_id, turn.session, digest, now))
-    logged = [replace(plan.decision, turn_seq=turn_seq) for plan in plans]
-    decision_seqs = insert_decisions(connection, logged)
+    logged = [plan.decision for plan in plans]
+    decision_seqs = insert_decisions(connection, logged, turn_seq)
     stored = [(plan, seq) for plan, seq in zip(plans, decision_seqs, strict=True) if plan.stores]
     rows = [_row(plan, namespace, turn, turn_seq, now) for plan, _ in stored]
     record_seqs = records.insert_records(connection, rows)

@@ -196,14 +196,15 @@ class WorkingSet:
 
     def knows_line(self, line: str) -> bool:
         """Tell whether ``line`` (speaker: text) is a record as a recall shows it."""
-        return self._is_live(self._lines, fingerprint("", line))
+        return bool(len(self._with(self._lines, fingerprint("", line))))
 
-    def knows_print(self, print_: bytes) -> bool:
-        """Tell whether a live record has this fingerprint, or one that begins like it."""
-        return self._is_live(self._prints, print_)
+    def with_fingerprint(self, sought: bytes) -> list[int]:
+        """Return the live records whose fingerprint begins like this one: those that have it, hardly ever others."""
+        found: list[int] = self._seqs.view()[self._with(self._prints, sought)].tolist()
+        return found
 
-    def _is_live(self, column: GrowingArray, found: bytes) -> bool:
-        return bool((self._alive.view() & (column.view() == _number(found))).any())
+    def _with(self, column: GrowingArray, sought: bytes) -> Ints:
+        return np.flatnonzero(self._alive.view() & (column.view() == _number(sought)))
 
     def mask(self, seqs: Iterable[int] | None = None, run_id: str | None = None) -> NDArray[np.bool_]:
         """Return a mask over the slots: live, and of ``seqs`` and of ``run_id`` where given."""

@@ -16,7 +16,6 @@ pytestmark = pytest.mark.any_index
 @pytest.mark.parametrize(
     ("look_up", "index"),
     [
-        (lambda connection: records.live_with_fingerprint(connection, 1, b"f"), "records_by_fingerprint"),
         (lambda connection: records.live_with_key(connection, 1, "home"), "records_by_key"),
     ],
 )
