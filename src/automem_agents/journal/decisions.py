@@ -40,7 +40,7 @@ class Ranking(NamedTuple):
 _NOTHING_RANKED = Ranking()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class NewDecision:
     """A decision to log; ``features`` is (n, d) float16 in the order of the candidates, or (1, d)."""
 

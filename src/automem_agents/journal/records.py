@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
+from automem_agents._assemble import assemble
 from automem_agents.clock import to_datetime
 from automem_agents.errors import UnknownRecord
 from automem_agents.journal.prepared import Connected, PreparedInsert, PreparedLookup, PreparedSelect
@@ -113,7 +114,7 @@ _PARENTS = PreparedLookup(
 _RELATIONS = PreparedLookup(select(lineage.c.child, lineage.c.relation), lineage.c.child, _Relation)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class NewRecord:
     """A row to insert; see the table for the columns."""
 
@@ -269,33 +270,34 @@ def to_records(connection: Connected, namespace: Namespace, rows: Sequence[Recor
 
 def to_record(namespace: Namespace, row: RecordRow, parents: tuple[str, ...]) -> MemoryRecord:
     """Turn one row into what users see."""
-    return MemoryRecord(
-        id=row.id,
-        namespace=namespace,
-        text=row.text,
-        tokens=row.tokens,
-        role=row.role,
-        speaker=row.speaker,
-        run_id=row.run_id,
-        session=row.session,
-        turn_id=row.turn_id,
-        position=row.position,
-        segment=row.segment,
-        kind=row.kind,
-        key=row.key,
-        source=row.source,
-        trust=row.trust,
-        occurred_at=None if row.occurred_at is None else to_datetime(row.occurred_at),
-        date_text=row.date_text,
-        recorded_at=to_datetime(row.recorded_at),
-        valid_from=to_datetime(row.valid_from),
-        valid_to=None if row.valid_to is None else to_datetime(row.valid_to),
-        state=State(row.state),
-        parents=parents,
-        metadata=row.metadata,
-        recalled=row.recalled,
-        used=row.used,
-    )
+    values: dict[str, object] = {
+        "id": row.id,
+        "namespace": namespace,
+        "text": row.text,
+        "tokens": row.tokens,
+        "role": row.role,
+        "speaker": row.speaker,
+        "run_id": row.run_id,
+        "session": row.session,
+        "turn_id": row.turn_id,
+        "position": row.position,
+        "segment": row.segment,
+        "kind": row.kind,
+        "key": row.key,
+        "source": row.source,
+        "trust": row.trust,
+        "occurred_at": None if row.occurred_at is None else to_datetime(row.occurred_at),
+        "date_text": row.date_text,
+        "recorded_at": to_datetime(row.recorded_at),
+        "valid_from": to_datetime(row.valid_from),
+        "valid_to": None if row.valid_to is None else to_datetime(row.valid_to),
+        "state": State(row.state),
+        "parents": parents,
+        "metadata": row.metadata,
+        "recalled": row.recalled,
+        "used": row.used,
+    }
+    return assemble(MemoryRecord, values)
 
 
 def existing_ids(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from automem_agents._assemble import assemble
 from automem_agents.features import READ, read_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision, Ranking
@@ -121,11 +122,12 @@ def _show(store: MemoryStore, request: ReadRequest, found: Candidates, choice: R
 
 def _cost(store: MemoryStore, found: Candidates, kept: Sequence[int]) -> int:
     """What a block costs: fence, refs, lines, and a date line wherever the date changes."""
-    in_time = np.sort(np.array(kept))  # candidates are in order of age
-    dates = found.date_numbers[in_time]
-    changes = np.flatnonzero(np.diff(dates, prepend=0))
-    lines = found.line_tokens[in_time].sum() + found.date_tokens[in_time[changes]].sum()
-    return int(lines) + store.costs.fence + store.costs.refs(len(kept))
+    cost, above = store.costs.fence + store.costs.refs(len(kept)), 0
+    for i in sorted(kept):  # candidates are in order of age
+        date = int(found.date_numbers[i])
+        cost += int(found.line_tokens[i]) + (int(found.date_tokens[i]) if date != above else 0)
+        above = date
+    return cost
 
 
 def _entry(found: Candidates, i: int, by_seq: Mapping[int, MemoryRecord]) -> Entry:
@@ -141,14 +143,15 @@ def _hit(
     refs: Mapping[int, str],
 ) -> Hit:
     seq = int(found.seqs[i])
-    return Hit(
-        seq=seq,
-        record=by_seq[seq],
-        score=float(scores[i]),
-        lexical=float(found.lexical[i]),
-        dense=float(found.dense[i]),
-        ref=refs.get(seq, ""),
-    )
+    values: dict[str, object] = {
+        "seq": seq,
+        "record": by_seq[seq],
+        "score": float(scores[i]),
+        "lexical": float(found.lexical[i]),
+        "dense": float(found.dense[i]),
+        "ref": refs.get(seq, ""),
+    }
+    return assemble(Hit, values)
 
 
 def fetch(store: MemoryStore, namespace: Namespace, seqs: Sequence[int]) -> dict[int, MemoryRecord]:

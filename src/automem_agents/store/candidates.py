@@ -78,17 +78,17 @@ def find(
     dates = ws.date_numbers(chosen)
     return Candidates(
         seqs=ws.seqs(chosen),
-        lexical=lexical[chosen],
-        dense=cosine[chosen],
-        lexical_norm=lexical_norm[chosen],
-        dense_norm=dense_norm[chosen],
-        neighbours=(lexical_norm + dense_norm)[ws.around(chosen)].sum(axis=1),
+        lexical=lexical.take(chosen),
+        dense=cosine.take(chosen),
+        lexical_norm=lexical_norm.take(chosen),
+        dense_norm=dense_norm.take(chosen),
+        neighbours=_sums((lexical_norm + dense_norm), ws.around(chosen)),
         keep=(ws.keep(chosen) - np.float32(keep.mean)) / np.float32(max(keep.deviation, 1e-9)),
         named=_is_one_of(ws.speaker_numbers(chosen), ws.named_speakers(query)),
         message_tokens=ws.message_tokens(chosen),
         line_tokens=ws.line_tokens(chosen),
         date_numbers=dates,
-        date_tokens=ws.date_tokens.view()[dates],
+        date_tokens=ws.date_tokens.view().take(dates),
         dates=ws.dates,
         assistant_log=ws.assistant_log,
     )
@@ -96,9 +96,14 @@ def find(
 
 def _with_neighbours(ws: WorkingSet, marked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> Ints:
     """Mark the neighbours of the slots that are marked; return all that are."""
-    core = np.flatnonzero(marked[:-1] & allowed)
+    core = (marked[:-1] & allowed).nonzero()[0]
     marked[ws.around(core).ravel()] = True
-    return np.flatnonzero(marked[:-1] & allowed)
+    return (marked[:-1] & allowed).nonzero()[0]
+
+
+def _sums(scores: Floats, around: Ints) -> Floats:
+    sums: Floats = scores.take(around[:, 0], mode="wrap") + scores.take(around[:, 1], mode="wrap")
+    return sums
 
 
 def nearest_slots(cosines: Floats, allowed: NDArray[np.bool_], count: int) -> Ints:
@@ -115,7 +120,7 @@ def _is_one_of(numbers: Ints, wanted: list[int]) -> Floats:
 
 
 def _best(scores: Floats, count: int) -> Ints:
-    hits = np.flatnonzero(scores > 0)
+    hits = (scores > 0).nonzero()[0]
     return hits[largest(scores[hits], count)] if len(hits) > count else hits
 
 

@@ -224,12 +224,12 @@ class WorkingSet:
 
     def seqs(self, slots: Ints) -> Ints:
         """Return the records in slots."""
-        found: Ints = self._seqs.view()[slots]
+        found: Ints = self._seqs.view().take(slots)
         return found
 
     def by_age(self, slots: Ints) -> Ints:
         """Return ascending slots in the order of their records; one that came back has a later slot."""
-        return slots if self._in_order else slots[np.argsort(self._seqs.view()[slots])]
+        return slots if self._in_order else slots[np.argsort(self._seqs.view().take(slots))]
 
     def lexical_scores(self, query: str) -> Floats:
         """Return the BM25 score of every slot."""
@@ -237,12 +237,12 @@ class WorkingSet:
 
     def around(self, slots: Ints) -> Ints:
         """Return (n, 2): the slots before and after in the session, -1 where there is none."""
-        found: Ints = self._around.view()[slots]
+        found: Ints = self._around.view().take(slots, axis=0)  # indexing costs seven times as much
         return found
 
     def keep(self, slots: Ints) -> Floats:
         """Return the keep value of slots."""
-        found: Floats = self._keep.view()[slots]
+        found: Floats = self._keep.view().take(slots)
         return found
 
     def keep_values(self, allowed: NDArray[np.bool_] | None = None) -> KeepValues:
@@ -256,17 +256,17 @@ class WorkingSet:
 
     def message_tokens(self, slots: Ints) -> Ints:
         """Return the cost of the whole message that each slot was cut from."""
-        found: Ints = self._message_tokens.view()[self._message.view()[slots]]
+        found: Ints = self._message_tokens.view().take(self._message.view().take(slots))
         return found
 
     def line_tokens(self, slots: Ints) -> Ints:
         """Return the cost of each slot as a line of a recall."""
-        found: Ints = self._line_tokens.view()[slots]
+        found: Ints = self._line_tokens.view().take(slots)
         return found
 
     def date_numbers(self, slots: Ints) -> Ints:
         """Return the number of each slot's date among ``dates``."""
-        found: Ints = self._date.view()[slots]
+        found: Ints = self._date.view().take(slots)
         return found
 
     def named_speakers(self, query: str) -> list[int]:
@@ -280,7 +280,7 @@ class WorkingSet:
 
     def speaker_numbers(self, slots: Ints) -> Ints:
         """Return the number of each slot's speaker among ``speakers``."""
-        found: Ints = self._speaker.view()[slots]
+        found: Ints = self._speaker.view().take(slots)
         return found
 
     @property
