@@ -74,6 +74,10 @@ class ChromaHome(Protocol):
         """Keep what ``collection`` returns from being closed."""
         return nullcontext()
 
+    def feeding(self) -> AbstractContextManager[bool]:
+        """Keep other processes from feeding the collections of the store; False if one of them is doing so."""
+        return nullcontext(True)
+
     def tidy(self) -> None:
         """Clean up after a collection was fed for the first time."""
         ...

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import chromadb
@@ -36,8 +37,8 @@ def theirs(tmp_path: Path) -> Iterator[Any]:
     client.close()
 
 
-def home(client: Any, store: str = "s1", space: str = "hash/8") -> ClientChroma:
-    found = ClientChroma(lambda: client, store, space)
+def home(client: Any, store: str = "s1", space: str = "hash/8", folder: Path | None = None) -> ClientChroma:
+    found = ClientChroma(lambda: client, store, space, folder or Path(mkdtemp()))
     found.open()
     return found
 
@@ -96,8 +97,8 @@ def test_the_generation_lasts_as_long_as_the_data(theirs: Any) -> None:
         first.collection(1).search(unit_vectors(1)[0], 3)
 
 
-def test_two_that_begin_at_once_agree(theirs: Any) -> None:
-    homes = [ClientChroma(lambda: theirs, "s1", "hash/8") for _ in range(8)]
+def test_two_that_begin_at_once_agree(theirs: Any, tmp_path: Path) -> None:
+    homes = [ClientChroma(lambda: theirs, "s1", "hash/8", tmp_path) for _ in range(8)]
     threads = [threading.Thread(target=each.open) for each in homes]
     for thread in threads:
         thread.start()
@@ -158,7 +159,9 @@ def test_one_in_memory_will_do() -> None:
     client.close()
 
 
-def test_a_request_that_hangs_is_left_behind_and_no_other_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_hangs_is_left_behind_and_no_other_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client_module, "_SECONDS", 0.1)
     release, calls = threading.Event(), []
 
@@ -167,7 +170,7 @@ def test_a_request_that_hangs_is_left_behind_and_no_other_is_made(monkeypatch: p
         release.wait(30)
         raise OSError("gone")
 
-    ours = ClientChroma(hangs, "s1", "hash/8")
+    ours = ClientChroma(hangs, "s1", "hash/8", tmp_path)
     start = time.monotonic()
     for _ in range(4):
         with pytest.raises(ChromaUnreachable):
@@ -184,10 +187,20 @@ def test_a_forked_child_leaves_the_users_client_alone(theirs: Any) -> None:
         ours.client()
 
 
-def test_a_server_that_is_not_there_is_an_error_of_ours_at_once() -> None:
-    ours = ClientChroma(lambda: server.connect("127.0.0.1", 9, False), "s1", "hash/8", server.disconnect)
+def test_a_server_that_is_not_there_is_an_error_of_ours_at_once(tmp_path: Path) -> None:
+    ours = ClientChroma(lambda: server.connect("127.0.0.1", 9, False), "s1", "hash/8", tmp_path, server.disconnect)
     start = time.monotonic()
     with pytest.raises(ChromaUnreachable, match="ConnectError"):
         ours.open()
     assert time.monotonic() - start < 5
     ours.close()
+
+
+def test_one_feeds_at_a_time(theirs: Any, tmp_path: Path) -> None:
+    one, other = home(theirs, folder=tmp_path), home(theirs, folder=tmp_path)
+    with one.feeding() as mine:
+        assert mine
+        with other.feeding() as theirs_too:
+            assert not theirs_too
+    with other.feeding() as mine:
+        assert mine
