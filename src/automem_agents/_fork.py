@@ -118,20 +118,21 @@ class Turnstile:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._inside: dict[int, int] = {}  # how deep each thread is
         self._shut = False
 
     def __enter__(self) -> None:
         me = threading.get_ident()
-        with self._changed:
+        with self._lock:  # not the condition, whose own __enter__ takes as long as all of this
             while self._shut and me not in self._inside:
                 self._changed.wait()
             self._inside[me] = self._inside.get(me, 0) + 1
 
     def __exit__(self, *_: object) -> None:
         me = threading.get_ident()
-        with self._changed:
+        with self._lock:
             self._inside[me] -= 1
             if not self._inside[me]:
                 del self._inside[me]
@@ -141,7 +142,7 @@ class Turnstile:
     def shut(self, patience: float) -> bool:
         """Let nobody in and wait until nobody is inside; False, and open again, if that takes too long."""
         until = time.monotonic() + patience
-        with self._changed:
+        with self._lock:
             self._shut = True
             while self._inside:
                 left = until - time.monotonic()
@@ -154,13 +155,14 @@ class Turnstile:
 
     def open(self) -> None:
         """Let everybody in."""
-        with self._changed:
+        with self._lock:
             self._shut = False
             self._changed.notify_all()
 
     def after_fork(self) -> None:
         """Be open, and empty, in a forked child."""
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._inside = {}
         self._shut = False
 

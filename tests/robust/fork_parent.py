@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import chromadb
@@ -333,12 +334,42 @@ def bundled(memory: MemoryController, count: int) -> None:
         busy.stop()
 
 
+def held(memory: MemoryController, count: int) -> None:
+    """Every lock of the parent is held by another thread at the moment of the fork."""
+    indexed(memory)
+    store = memory.store
+    locks = [store._lock, store.indexer._wake, store.journal._writer, store.dense.guard._lock, memory._guard._lock]
+    locks += [memory._log._lock, memory._log._flushing, *(entry.lock for entry in store._entries.values())]
+    took, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            took.set()
+            leave.wait(HANGS)
+
+    def child() -> None:
+        began = time.monotonic()
+        keep(memory, fact("child", 0))
+        memory.close()
+        say("answered", time.monotonic() - began)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert took.wait(HANGS)
+    join(fork(child))
+    leave.set()
+    holder.join()
+    keep(memory, fact("parent", 0))
+
+
 def main() -> None:
     """Open the store and tell the story."""
     path, threshold, story, count = sys.argv[1:]
     memory = opened(path, int(threshold))
     stories: list[Callable[[MemoryController, int], None]] = [
-        many, grandchildren, pool, killed, outlived, logged, preload, torn, brought, bundled,
+        many, grandchildren, pool, killed, outlived, logged, preload, torn, brought, bundled, held,
     ]  # fmt: skip
     {told.__name__: told for told in stories}[story](memory, int(count))
     memory.close()

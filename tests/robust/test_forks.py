@@ -132,5 +132,10 @@ def test_the_bundled_embedder_works_in_children(tell: Tell) -> None:
 
 
 @both
+def test_no_lock_of_the_parent_is_held_in_the_child(tell: Tell, threshold: int) -> None:
+    check_answers(tell("held", threshold))
+
+
+@both
 def test_a_child_forked_within_a_transaction_is_refused(tell: Tell, threshold: int) -> None:
     assert tell("torn", threshold)["told"]
