@@ -12,7 +12,7 @@ from automem_agents.errors import VectorIndexError
 from automem_agents.guard import Guard
 from automem_agents.journal.schema import changes, decisions, feedback, index_marks, namespaces, records
 from automem_agents.store import MemoryStore
-from automem_agents.store.indexer import IndexState, IndexStatus
+from automem_agents.store.index_status import IndexState, IndexStatus
 from automem_agents.types import State
 
 _ESTIMATE = (

@@ -7,13 +7,8 @@ the thread has opened and checked it. What Chroma does not serve is searched exa
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
-from enum import StrEnum
 
 from automem_agents._fork import survive_fork
 from automem_agents.errors import AutoMemError, StoreClosed, VectorIndexError
@@ -21,62 +16,24 @@ from automem_agents.index.chroma import ChromaIndex, ChromaUnreachable, IndexLoc
 from automem_agents.index.home import ChromaHome
 from automem_agents.journal import Journal
 from automem_agents.protocols import Clock, Floats, Ints
+from automem_agents.store import index_thread
 from automem_agents.store.feed import count_live, fill, newest_change, next_batch
+from automem_agents.store.index_status import IndexState, IndexStatus
+from automem_agents.store.index_thread import POLL, IndexThread, Interrupted
 from automem_agents.store.marks import Marks
 from automem_agents.store.repair import IndexDamaged, Patience, check
-from automem_agents.store.timing import Stopwatch, TimeToIndexed
+from automem_agents.store.timing import Stopwatch
 
 log = logging.getLogger(__name__)
 
-DEADLINE = 30.0  # seconds after which a call to Chroma counts as hanging
 _PAUSE = 0.2  # seconds in which further changes join a batch, unless somebody waits for it
 _AWAY = 2.0  # seconds after which a server that did not answer is asked again
 _TURN = 0.05  # seconds after which to try again where another process is feeding
-_CLOSING = 10.0  # seconds that closing waits for what Chroma is doing
-_POLL = 0.5  # seconds after which an index that another process has is asked for again
 _WASTE = 1.0  # removed vectors for each live one, from which the index is made again ...
 _WASTE_FLOOR = 5000  # ... if there are at least so many; that is looked at whenever a tenth of it was removed
 
 
-class IndexState(StrEnum):
-    """What Chroma is doing for a store."""
-
-    OFF = "off"
-    OPENING = "opening"
-    SERVING = "serving"
-    REBUILDING = "rebuilding"
-    OWNED = "owned by another process"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class IndexStatus:
-    """The state of the index worker.
-
-    Attributes:
-        reason: why it failed, or what the last trouble was.
-        served: namespaces that Chroma serves now.
-        waiting: namespaces that are to be fed.
-        rebuilt: how often the index was set aside and made again, in this process.
-        done, total: records of those to feed when the work began.
-        time_to_indexed: seconds from writing to Chroma; None if nothing was written.
-    """
-
-    state: IndexState
-    reason: str
-    served: int
-    waiting: int
-    rebuilt: int
-    done: int
-    total: int
-    time_to_indexed: TimeToIndexed | None
-
-
-class _Interrupted(Exception):
-    """Something more urgent came up; the work is taken up again later."""
-
-
-class Indexer:
+class Indexer(IndexThread):
     """Keeps the collections of large namespaces up to date.
 
     Args:
@@ -89,19 +46,15 @@ class Indexer:
     """
 
     def __init__(self, journal: Journal, chroma: ChromaHome, clock: Clock) -> None:
+        super().__init__()
         self.journal = journal
         self.chroma = chroma
         self.failures = 0
         self._clock = clock
         self._table = Marks(journal)
         self._marks: dict[int, int] = {}  # of what is open, checked, and may be believed
-        self._due: dict[int, None] = {}  # namespaces to attend to, in order
         self._suspects: set[int] = set()  # to be looked at thoroughly
         self._tried_again: set[int] = set()  # feeding them failed once, and their collections are whole
-        self._orders: deque[tuple[Callable[[], None], Future[None]]] = deque()
-        self._wake = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._closed = False
         self._wanted_open = False
         self._opened = False
         self._sealed = False
@@ -111,11 +64,9 @@ class Indexer:
         self._ask_again = 0.0  # when to try to get it from there
         self._rebuilding = False
         self._rebuilt = 0
-        self._step_began: float | None = None
         self._reason = ""
         self._patience = Patience() if chroma.own_files else Patience(first=1.0, longest=5.0)
         self._watch = Stopwatch()
-        self._hurry = threading.Event()
         self._removed = _WASTE_FLOOR  # since the waste was last looked at; not known at first
         self._done = 0
         self._total = 0
@@ -123,10 +74,9 @@ class Indexer:
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: without a thread, and without what the parent has open."""
-        self._wake, self._hurry, self._watch = threading.Condition(), threading.Event(), Stopwatch()
-        self._thread, self._step_began = None, None
-        self._marks, self._due, self._suspects, self._tried_again = {}, {}, set(), set()
-        self._orders = deque()
+        self._begin()
+        self._watch = Stopwatch()
+        self._marks, self._suspects, self._tried_again = {}, set(), set()
         self._wanted_open = self._opened = self._owned_elsewhere = self._rebuilding = False
 
     # -- the foreground ------------------------------------------------------------------------------------------
@@ -205,7 +155,7 @@ class Indexer:
                     left = until - time.monotonic()
                     if left <= self._patience.left() or self._closed or self._owned_elsewhere or self._hangs():
                         return False
-                    self._wake.wait(min(left, _POLL))
+                    self._wake.wait(min(left, POLL))
         finally:
             self._hurry.clear()
         return True
@@ -220,7 +170,7 @@ class Indexer:
 
     def _state(self) -> tuple[IndexState, str]:
         if self._hangs():
-            return IndexState.FAILED, f"Chroma has not answered for {DEADLINE:.0f} s"
+            return IndexState.FAILED, f"Chroma has not answered for {index_thread.DEADLINE:.0f} s"
         if self._patience.left():
             return IndexState.FAILED, f"{self._reason} (it is tried again in {self._patience.left():.0f} s)"
         if self._owned_elsewhere:
@@ -233,64 +183,16 @@ class Indexer:
 
     def close(self) -> None:
         """Stop feeding and release Chroma; a call to Chroma that hangs is left behind."""
-        with self._wake:
-            self._closed = True
-            self._marks.clear()
-            self._wake.notify_all()
-        self._hurry.set()
-        if self._thread is not None:
-            self._thread.join(_CLOSING)
+        self._marks.clear()
+        self._stop()
 
     # -- the thread ----------------------------------------------------------------------------------------------
 
-    def _run_thread(self) -> None:
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="automem-indexer", daemon=True)
-            self._thread.start()
-        self._wake.notify_all()
-
-    def _order(self, work: Callable[[], None]) -> None:
-        """Have the thread do something, before all else, and wait for it."""
-        future: Future[None] = Future()
-        with self._wake:
-            if self._closed:
-                raise StoreClosed("this memory was closed; open it again")
-            self._orders.append((work, future))
-            self._run_thread()
-        while not future.done():
-            if self._hangs():
-                raise VectorIndexError(f"Chroma has not answered for {DEADLINE:.0f} s; try again")
-            with self._wake:
-                if not future.done():
-                    self._wake.wait(_POLL)
-        future.result()
-
-    def _hangs(self) -> bool:
-        began = self._step_began
-        return began is not None and time.monotonic() - began > DEADLINE
+    def _after(self) -> None:
+        self._rebuilding = self._rebuilding and bool(self._due)
 
     def _has_work(self) -> bool:
         return bool(self._due or self._orders or self._wanted_open or self._step_began is not None)
-
-    def _run(self) -> None:
-        while (work := self._next()) is not None:
-            try:
-                work()
-            except _Interrupted:
-                log.debug("the index worker turns to something more urgent")
-            except StoreClosed:
-                log.debug("the store was closed before its index was fed; the next opening goes on")
-                self._due.clear()
-            except AutoMemError as error:
-                self._failed(error)
-            except Exception as error:
-                log.exception("the index worker failed")
-                self._failed(error)
-            with self._wake:
-                self._step_began = None
-                self._rebuilding = self._rebuilding and bool(self._due)
-                self._wake.notify_all()
-        self._shut()
 
     def _next(self) -> Callable[[], None] | None:
         with self._wake:
@@ -305,7 +207,7 @@ class Indexer:
                 if not resting and (self._due or self._wanted_open):
                     self._step_began = time.monotonic()
                     return self._attend if self._due else self._open_unasked
-                self._wake.wait(min(resting, _POLL) or (_POLL if self.chroma.own_files else None))
+                self._wake.wait(min(resting, POLL) or (POLL if self.chroma.own_files else None))
             return None
 
     def _between(self, records: int = 0) -> None:
@@ -313,16 +215,7 @@ class Indexer:
         self._done += records
         self._step_began = time.monotonic()
         if self._closed or self._orders or self.chroma.asked():
-            raise _Interrupted
-
-    def _obey(self) -> None:
-        work, future = self._orders.popleft()
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever ordered it
-            future.set_exception(error)
-        else:
-            future.set_result(None)
+            raise Interrupted
 
     def _shut(self) -> None:
         for _, future in self._orders:
@@ -347,18 +240,18 @@ class Indexer:
         if not self._opened:
             self._owned_elsewhere = not self.chroma.acquire()
             if self._owned_elsewhere:
-                self._ask_again = time.monotonic() + _POLL
+                self._ask_again = time.monotonic() + POLL
                 return False
             if self.chroma.asked():  # by one whose request the owner before us did not live to see
                 self._reset_for_another()
-                raise _Interrupted
+                raise Interrupted
             try:
                 self._open_checked()
             except VectorIndexError as error:
                 if not self.chroma.own_files or isinstance(error, IndexLocked):
                     raise
                 self._set_aside(error)
-                raise _Interrupted from None
+                raise Interrupted from None
         self._wanted_open = False
         return True
 
@@ -432,7 +325,7 @@ class Indexer:
             del self._due[namespace]  # before it is fed: what changes meanwhile makes it due again
         try:
             if not self._open():
-                raise _Interrupted
+                raise Interrupted
             with self.chroma.feeding() as alone:
                 self._follow(namespace)
                 if alone:

@@ -15,8 +15,10 @@ from bulk import fill
 from automem_agents import MemoryController, Namespace
 from automem_agents.errors import VectorIndexError
 from automem_agents.index.embedded import BROKEN, EmbeddedChroma
+from automem_agents.store import index_thread
 from automem_agents.store import indexer as worker
-from automem_agents.store.indexer import Indexer, IndexState
+from automem_agents.store.index_status import IndexState
+from automem_agents.store.indexer import Indexer
 from automem_agents.store.marks import Marks
 from automem_agents.store.repair import Patience
 
@@ -138,8 +140,8 @@ class Hanging(EmbeddedChroma):
 
 
 def test_a_chroma_that_hangs_holds_nobody_up(served: MemoryController, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "DEADLINE", 0.3)
-    monkeypatch.setattr(worker, "_CLOSING", 0.3)
+    monkeypatch.setattr(index_thread, "DEADLINE", 0.3)
+    monkeypatch.setattr(index_thread, "CLOSING", 0.3)
     store = served.store
     store.indexer.close()
     chroma = Hanging(store.journal.folder)
