@@ -29,6 +29,7 @@ class ExactIndex:
         self._slots = GrowingArray(np.int64)
         self._slot_of = slot_of
         self._rows: dict[int, int] = {}
+        self._aligned = True  # each row stands at its slot
 
     def __len__(self) -> int:
         return len(self._seqs)
@@ -50,9 +51,11 @@ class ExactIndex:
         for seq, vector in zip(seqs, vectors, strict=True):
             row = self._rows.get(seq)
             if row is None:
+                slot = self._slot_of(seq)
+                self._aligned = self._aligned and slot == len(self._seqs)
                 self._rows[seq] = len(self._seqs)
                 self._seqs.append(seq)
-                self._slots.append(self._slot_of(seq))
+                self._slots.append(slot)
                 self._matrix.append(vector)
             else:
                 self._matrix.view()[row] = vector
@@ -69,6 +72,7 @@ class ExactIndex:
                 for column in (self._seqs, self._slots, self._matrix):
                     column.view()[row] = column.view()[last]
                 self._rows[moved] = row
+            self._aligned = False
             for column in (self._seqs, self._slots, self._matrix):
                 column.pop()
 
@@ -84,8 +88,11 @@ class ExactIndex:
 
     def spread(self, vector: Floats, slots: int) -> Floats:
         """Return (slots,) the cosine of each vector in its slot, and -inf where there is none."""
+        cosines: Floats = self._matrix.view() @ vector
+        if self._aligned and len(cosines) == slots:
+            return cosines
         out = np.full(slots, -np.inf, np.float32)
-        out[self._slots.view()] = self._matrix.view() @ vector
+        out[self._slots.view()] = cosines
         return out
 
     def cosines(self, seqs: Sequence[int], vector: Floats) -> Floats:

@@ -18,11 +18,13 @@ from automem_agents.protocols import Floats, Ints, TokenCounter
 from automem_agents.store.names import Names
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.cues import keep_value
-from automem_agents.text.render import date_line, record_line, record_text
+from automem_agents.text.render import date_line, record_text, unescaped
 from automem_agents.text.terms import terms
 from automem_agents.types import Namespace
 
 _NONE = -1
+_COLON = re.compile(": ")
+_LONGEST_NAME = 300
 _HASH = slice(0, 8)  # bytes of a hash that are kept
 
 
@@ -64,7 +66,7 @@ class WorkingSet:
         self._keep = GrowingArray(np.float32)
         self._around = GrowingArray(np.int32, 2)
         self._date, self._speaker, self._run, self._session = (GrowingArray(np.int32) for _ in range(4))
-        self._prints, self._lines = GrowingArray(np.int64), GrowingArray(np.int64)
+        self._prints = GrowingArray(np.int64)
         self._messages: dict[tuple[int, int], int] = {}
         self.dates, self.speakers, self._runs, self._sessions = Names(), Names(), Names(), Names()
         self.date_tokens = GrowingArray(np.int32)
@@ -118,7 +120,6 @@ class WorkingSet:
         self._keep.append(keep_value(row.text))
         self._around.append(_NONE)
         self._prints.append(_number(row.fingerprint))
-        self._lines.append(_number(fingerprint("", record_line(row.speaker, row.text))))
         self._run.append(_NONE if row.run_id is None else self._runs.number(row.run_id))
         self._join_message(row)
         self._date.append(self._number_date(date))
@@ -196,15 +197,18 @@ class WorkingSet:
 
     def knows_line(self, line: str) -> bool:
         """Tell whether ``line`` (speaker: text) is a record as a recall shows it."""
-        return bool(len(self._with(self._lines, fingerprint("", line))))
+        return any(
+            self.with_fingerprint(fingerprint(line[: at.start()], text))
+            for at in _COLON.finditer(line, 0, _LONGEST_NAME)
+            if self.speakers.find(line[: at.start()]) != _NONE
+            for text in (line[at.end() :], unescaped(line[at.end() :]))
+        )
 
     def with_fingerprint(self, sought: bytes) -> list[int]:
         """Return the live records whose fingerprint begins like this one: those that have it, hardly ever others."""
-        found: list[int] = self._seqs.view()[self._with(self._prints, sought)].tolist()
+        slots = np.flatnonzero(self._alive.view() & (self._prints.view() == _number(sought)))
+        found: list[int] = self._seqs.view()[slots].tolist()
         return found
-
-    def _with(self, column: GrowingArray, sought: bytes) -> Ints:
-        return np.flatnonzero(self._alive.view() & (column.view() == _number(sought)))
 
     def mask(self, seqs: Iterable[int] | None = None, run_id: str | None = None) -> NDArray[np.bool_]:
         """Return a mask over the slots: live, and of ``seqs`` and of ``run_id`` where given."""

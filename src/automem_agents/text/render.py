@@ -57,6 +57,11 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else _BREAKS.sub(r"\\n", text)
 
 
+def unescaped(line: str) -> str:
+    """Undo ``one_line``, but for the white space around breaks."""
+    return line.replace("\\n", "\n")
+
+
 def record_line(speaker: str, text: str) -> str:
     """Return what follows a record's ref in a recall."""
     return f" {one_line(speaker)}: {one_line(text)}\n"
