@@ -190,6 +190,7 @@ def test_again_and_again(tmp_path: Path, server: ChromaServer, proxy: Proxy, fau
     assert max(rounds(fault, LONG, tmp_path, server, proxy)) <= LIMIT_MS
 
 
+@pytest.mark.soak
 def test_vectors_are_loaded_in_steps_and_all_are_there_in_the_end(tmp_path: Path, server: ChromaServer) -> None:
     memory = on_server(tmp_path, server.port)
     asker = Asker(memory)
