@@ -169,7 +169,8 @@ def test_feeding_lets_other_threads_run(served: MemoryController) -> None:
         time.sleep(0.001)
         stalls.append(time.perf_counter() - last)
         last = time.perf_counter()
-    assert sorted(stalls)[-3] < 0.4  # with a thousand vectors in a call, seconds; Chroma's writing of its files stays
+    long = sorted(stall for stall in stalls if stall > 0.003)
+    assert sum(long[-3:]) < sum(long) / 2  # it came in many pieces, not in three
 
 
 def test_a_suspect_is_searched_exactly_until_it_was_looked_at(served: MemoryController) -> None:
