@@ -45,36 +45,37 @@ class LexicalIndex:
     def add(self, terms: Sequence[str]) -> int:
         """Add a document and return its slot."""
         slot = len(self._documents)
-        counts = Counter(terms)
-        ids = [self._id(term) for term in counts]
-        for term, count in zip(ids, counts.values(), strict=True):
-            self._slots[term].append(slot)
-            self._counts[term].append(count)
-        self._documents.append(array("i", ids))
+        numbers = array("i")
+        ids, slots, counts, frequency = self._ids, self._slots, self._counts, self._frequency
+        for term, count in Counter(terms).items():  # a large namespace spends most of its loading here
+            number = ids.get(term)
+            if number is None:
+                number = self._new(term)
+            slots[number].append(slot)
+            counts[number].append(count)
+            frequency[number] += 1
+            numbers.append(number)
+        self._documents.append(numbers)
         self._lengths.append(len(terms))
-        self._count(slot, +1)
-        self.nbytes += 12 * len(ids) + 80
+        self._live += 1
+        self._total += len(terms)
+        self.nbytes += 12 * len(numbers) + 80
         return slot
 
-    def _id(self, term: str) -> int:
-        found = self._ids.get(term)
-        if found is None:
-            found = self._ids[term] = len(self._ids)
-            self._slots.append(array("i"))
-            self._counts.append(array("f"))
-            self._frequency.append(0)
-            self.nbytes += 350
-        return found
+    def _new(self, term: str) -> int:
+        number = self._ids[term] = len(self._ids)
+        self._slots.append(array("i"))
+        self._counts.append(array("f"))
+        self._frequency.append(0)
+        self.nbytes += 350
+        return number
 
     def remove(self, slot: int) -> None:
         """Take a document out of the statistics; its slot keeps a score that the caller must mask."""
-        self._count(slot, -1)
-
-    def _count(self, slot: int, sign: int) -> None:
         for term in self._documents[slot]:
-            self._frequency[term] += sign
-        self._live += sign
-        self._total += sign * float(self._lengths.view()[slot])
+            self._frequency[term] -= 1
+        self._live -= 1
+        self._total -= float(self._lengths.view()[slot])
 
     def scores(self, terms: Sequence[str]) -> Floats:
         """Return the BM25 score of every slot."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
@@ -308,6 +309,7 @@ def existing_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
     return found
 
 
+@lru_cache(maxsize=1024)  # the records of a session share their date
 def label_of(occurred_at: int | None, date_text: str | None) -> str:
     """Return the date of a row as it is shown."""
     return date_label(None if occurred_at is None else to_datetime(occurred_at), date_text)

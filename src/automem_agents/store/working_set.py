@@ -198,9 +198,9 @@ class WorkingSet:
     def knows_line(self, line: str) -> bool:
         """Tell whether ``line`` (speaker: text) is a record as a recall shows it."""
         return any(
-            self.with_fingerprint(fingerprint(line[: at.start()], text))
+            self.with_fingerprint(fingerprint(speaker, text))
             for at in _COLON.finditer(line, 0, _LONGEST_NAME)
-            if self.speakers.find(line[: at.start()]) != _NONE
+            if self.speakers.find(speaker := unescaped(line[: at.start()])) != _NONE
             for text in (line[at.end() :], unescaped(line[at.end() :]))
         )
 

@@ -13,10 +13,11 @@ _NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+")
 _OPENER = re.compile(
     r"(?:hey|hi|hello|bye|thanks|thank you|wow|yeah|yep|cool|great|awesome|nice|see you|take care|sounds)\b", re.I
 )
-_FIRST_PERSON = re.compile(r"\b(?:i|me|my|we|our|i'm|i've|we're)\b", re.I)
-_TIME = re.compile(
-    r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|\b(?:today|yesterday|tomorrow|last|next|ago|just|recently|week|month|year)\b",
-    re.I,
+_TOKENS = re.compile(r"\w+")
+_FIRST_PERSON = frozenset(["i", "me", "my", "we", "our"])
+_TIME = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday today yesterday tomorrow "
+    "last next ago just recently week month year".split()
 )
 _PHATIC = frozenset(
     [
@@ -161,14 +162,15 @@ def cues(text: str) -> Cues:
         >>> cues("Hi! I moved to Rome yesterday").names
         1.0
     """
+    said = set(_TOKENS.findall(text.lower()))
     return Cues(
         log1p(len(_WORDS.findall(text))),
         float(bool(_DIGIT.search(text))),
         float(min(len(_NAME.findall(text)), 2)),
         float(text.rstrip().endswith("?")),
         float(bool(_OPENER.match(text))),
-        float(bool(_FIRST_PERSON.search(text))),
-        float(bool(_TIME.search(text))),
+        float(not said.isdisjoint(_FIRST_PERSON)),
+        float(not said.isdisjoint(_TIME)),
     )
 
 

@@ -215,12 +215,18 @@ def numbered(dates: list[str]) -> Ints:
 
 
 def test_packer_counts_shared_dates_once() -> None:
-    packer = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["b", "a", "a"]), np.array([2, 2, 2]), 17, None, 10)
+    packer = Packer(
+        np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["b", "a", "a"]), np.array([2, 2, 2]), 17, None, 10
+    )
     assert packer(np.array([1, 2, 0])).tolist() == [1, 2]  # 2 + 5 + 5 = 12; the third would be 19
     assert packer(np.array([0, 1, 2])).tolist() == [0, 1]  # 7 + 7 = 14; the third 19
-    wide = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["a", "a", "b"]), np.array([2, 2, 2]), 21, None, 10)
+    wide = Packer(
+        np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["a", "a", "b"]), np.array([2, 2, 2]), 21, None, 10
+    )
     assert wide(np.array([0, 1, 2])).tolist() == [0, 1, 2]  # b splits the run of a: 2+5, 2+5, 2+5
-    less = Packer(np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["a", "a", "b"]), np.array([2, 2, 2]), 20, None, 10)
+    less = Packer(
+        np.array([3, 1, 2]), np.array([5, 5, 5]), numbered(["a", "a", "b"]), np.array([2, 2, 2]), 20, None, 10
+    )
     assert less(np.array([0, 1, 2])).tolist() == [0, 1]
 
 

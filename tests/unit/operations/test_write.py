@@ -325,6 +325,23 @@ def test_policies_may_not_do_what_is_not_legal(open_memory: Open) -> None:
     assert texts(memory) == []
 
 
+@pytest.mark.parametrize(
+    ("speaker", "text"),
+    [
+        ("Ada", "I keep goats.\n\n  And sheep: two of them."),
+        ("Dr. X: the second", "note: I keep goats"),
+        ("Ada\nLovelace", "I keep goats"),
+        ("Ada", "a path is C:\\new\\goats"),
+    ],
+)
+def test_a_copied_line_is_known_whatever_is_in_it(memory: MemoryController, speaker: str, text: str) -> None:
+    memory.observe({"role": "user", "name": speaker, "content": text})
+    copied = next(line for line in memory.recall("goats").text.split("\n") if line.startswith("[m1]"))
+    before = len(memory.records())
+    memory.observe({"role": "user", "content": f"You said\n{copied}\nDid you not? My sister keeps llamas"})
+    assert [record.text for record in memory.records()[before:]] == ["You said\nDid you not? My sister keeps llamas"]
+
+
 def test_a_copied_line_is_known_as_long_as_one_record_has_it(memory: MemoryController) -> None:
     first = memory.add("I went running today", date="1 May").record_ids[0]
     memory.add("I went running today", date="2 May")
