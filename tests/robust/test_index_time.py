@@ -14,7 +14,22 @@ from automem_agents.embedders import WordLlamaEmbedder
 
 pytestmark = [pytest.mark.any_index, pytest.mark.soak, pytest.mark.timeout(900)]
 RECORDS = 10_000
-WORDS = "river train garden violin kettle harbour winter letter bridge candle market forest engine pillow".split()
+WORDS = [
+    "river",
+    "train",
+    "garden",
+    "violin",
+    "kettle",
+    "harbour",
+    "winter",
+    "letter",
+    "bridge",
+    "candle",
+    "market",
+    "forest",
+    "engine",
+    "pillow",
+]
 
 
 def test_ten_thousand_records_are_repaired_within_a_minute(tmp_path: Path) -> None:
