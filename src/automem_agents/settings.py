@@ -33,7 +33,9 @@ class Settings(BaseModel):
         0.1, gt=0, allow_inf_nan=False, description="seconds after which a recall goes on without Chroma"
     )
     chroma_host: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9._:\[\]-]+$", description="a Chroma server, instead of a Chroma in the store's folder"
+        None,
+        pattern=r"^[A-Za-z0-9._:\[\]-]+$",
+        description="a Chroma server, instead of a Chroma in the store's folder",
     )
     chroma_port: int = Field(8000, ge=1, le=65535, description="port of the Chroma server")
     chroma_ssl: bool = Field(False, description="whether the Chroma server is asked by https")

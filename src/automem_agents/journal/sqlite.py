@@ -14,6 +14,8 @@ import sqlite3
 import stat
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from automem_agents.errors import StoreUnavailable
 
 FILE = "journal.db"
 DRIVER_ERROR = sqlite3.Error
+DriverConnection = sqlite3.Connection
 # Checkpoints are made in the background; a commit makes one itself only where the log has grown to 40 MB nevertheless.
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -49,6 +52,7 @@ def open_engine(folder: Path, busy_timeout: float) -> Engine:
         connect_args={"timeout": busy_timeout, "check_same_thread": False, "isolation_level": None},
         pool_size=8,
         max_overflow=-1,
+        pool_use_lifo=True,  # the last used has the pages in its cache
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
@@ -81,16 +85,43 @@ def check_safe(folder: Path) -> None:
 
 
 def _on_connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = dbapi.cursor()
+    _set_up(dbapi)
+
+
+def _set_up(connection: DBAPIConnection | DriverConnection) -> None:
+    cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _on_begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    raw: Any = connection.connection.driver_connection  # exec_driver_sql costs as much as the rest of a small read
-    raw.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if not connection.get_execution_options().get("by_hand"):
+        _driver(connection).execute("BEGIN")  # exec_driver_sql costs as much as the rest of a small read
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+def connect(folder: Path, busy_timeout: float) -> DriverConnection:
+    """Open a connection of the driver's that no pool looks after."""
+    connection = sqlite3.connect(folder / FILE, timeout=busy_timeout, check_same_thread=False, isolation_level=None)
+    _set_up(connection)
+    return connection
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Write on a connection with the option ``by_hand``: SQLAlchemy's own transactions cost more than a statement."""
+    driver = _driver(connection)
+    driver.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        driver.execute("COMMIT")
+    except BaseException:
+        driver.rollback()
+        raise
 
 
 class ChangeProbe:
@@ -131,8 +162,7 @@ class ChangeProbe:
 
 def epoch_of(connection: Connection) -> int:
     """Return how often all vectors were replaced."""
-    raw: Any = connection.connection.driver_connection
-    return int(raw.execute("PRAGMA user_version").fetchone()[0])
+    return int(_driver(connection).execute("PRAGMA user_version").fetchone()[0])
 
 
 def begin_epoch(connection: Connection) -> None:

@@ -52,9 +52,17 @@ class RulesPolicy:
             shares = {name: share / cost for name, share in shares.items()}
         return shares
 
+    def _scores(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
+        if features[:, names.index("assistant_log")].any():
+            return sum(self._shares(names, features).values(), np.zeros(len(features)))
+        weights = np.array([WEIGHTS.get(name, 0.0) for name in names])
+        # row by row, not by BLAS, whose sums depend on how many rows there are: a log of some must replay exactly
+        scores: NDArray[np.float64] = np.einsum("ij,j->i", features.astype(np.float64), weights)
+        return scores
+
     def read(self, problem: ReadProblem) -> ReadChoice:
         """Rank the candidates that are evidence and pack them; the same features always give the same set."""
-        scores = sum(self._shares(problem.names, problem.features).values(), np.zeros(len(problem.features)))
+        scores = self._scores(problem.names, problem.features)
         bm25 = problem.features[:, problem.names.index("bm25")]
         cosine = problem.features[:, problem.names.index("cosine")]
         evident = (bm25 > 0) | (cosine >= self.min_cosine)

@@ -16,8 +16,26 @@ _OPENER = re.compile(
 _TOKENS = re.compile(r"\w+")
 _FIRST_PERSON = frozenset(["i", "me", "my", "we", "our"])
 _TIME = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday today yesterday tomorrow "
-    "last next ago just recently week month year".split()
+    [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "today",
+        "yesterday",
+        "tomorrow",
+        "last",
+        "next",
+        "ago",
+        "just",
+        "recently",
+        "week",
+        "month",
+        "year",
+    ]
 )
 _PHATIC = frozenset(
     [
