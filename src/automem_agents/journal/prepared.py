@@ -5,13 +5,15 @@ SQLAlchemy's own work at each call is ten times what SQLite needs for a small st
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import starmap
+from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, Select, Table, bindparam, insert
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy import JSON, BindParameter, Boolean, ColumnElement, Connection, Dialect, Select, Table, bindparam, insert
+from sqlalchemy.types import TypeEngine
 
 Convert = Callable[[Any], Any]
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
@@ -28,13 +30,19 @@ Connected = Connection | Reader
 
 
 class _Plan(NamedTuple):
-    """SQL with its parameters in order, those that are fixed, and how values are converted on the way in and back."""
+    """SQL with its parameters in order, those that are fixed, and which values are converted on the way in and back."""
 
     sql: str
     names: tuple[str, ...]
+    pick: Callable[[Mapping[str, object]], tuple[object, ...]]
     fixed: Mapping[str, object]
-    convert: Mapping[str, Convert]
+    convert: Mapping[int, Convert]
     convert_back: Mapping[int, Convert]
+
+    def bound(self, values: Mapping[str, object]) -> Sequence[object]:
+        """Return the values of the parameters, in order."""
+        picked = self.pick({**self.fixed, **values} if self.fixed else values)
+        return picked if not self.convert else _converted(picked, self.convert)
 
 
 class PreparedInsert:
@@ -51,13 +59,12 @@ class PreparedInsert:
     def one(self, connection: Connection, values: Mapping[str, object]) -> int:
         """Insert a row and return its ``seq``."""
         plan = self._plan(connection.dialect)
-        return int(_cursor(connection, plan, values).lastrowid)
+        return int(_driver(connection).execute(plan.sql, plan.bound(values)).lastrowid)
 
     def many(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Insert rows whose ``seq`` nobody asks for."""
         plan = self._plan(connection.dialect)
-        cursor = _raw(connection).cursor()
-        cursor.executemany(plan.sql, [_bound(plan, values) for values in rows])
+        _driver(connection).executemany(plan.sql, [plan.bound(values) for values in rows])
 
 
 class PreparedSelect(Generic[RowT]):
@@ -76,14 +83,24 @@ class PreparedSelect(Generic[RowT]):
     def all(self, connection: Connected, **values: object) -> list[RowT]:
         """Return the rows."""
         plan = self._plan(connection.dialect)
-        found: Iterable[Sequence[Any]] = _cursor(connection, plan, values).fetchall()
-        if plan.convert_back:
-            found = [_converted(plan, row) for row in found]
-        return list(starmap(self._row, found))
+        return self._run(connection, plan, plan.bound(values))
 
     def first(self, connection: Connected, **values: object) -> RowT | None:
         """Return the first row, or None."""
         return next(iter(self.all(connection, **values)), None)
+
+    def with_keys(self, connection: Connected, keys: Sequence[int], values: Mapping[str, object]) -> list[RowT]:
+        """Return the rows of a statement whose last parameters are ``keys``."""
+        plan = self._plan(connection.dialect)
+        named = {**plan.fixed, **values}
+        first = [named[name] for name in plan.names[: -len(keys)]]
+        return self._run(connection, plan, (*first, *keys))
+
+    def _run(self, connection: Connected, plan: _Plan, parameters: Sequence[object]) -> list[RowT]:
+        found: Iterable[Sequence[Any]] = _driver(connection).execute(plan.sql, parameters).fetchall()
+        if plan.convert_back:
+            found = [_converted(row, plan.convert_back) for row in found]
+        return list(starmap(self._row, found))
 
 
 class PreparedLookup(Generic[RowT]):
@@ -111,8 +128,7 @@ class PreparedLookup(Generic[RowT]):
             chunk = [int(key) for key in keys[start : start + self.LARGEST]]
             size = 1 << (len(chunk) - 1).bit_length()
             chunk += chunk[-1:] * (size - len(chunk))
-            named = {f"key{i}": key for i, key in enumerate(chunk)}
-            found += self._sized(size).all(connection, **named, **values)
+            found += self._sized(size).with_keys(connection, chunk, values)
         return found
 
 
@@ -131,38 +147,39 @@ def _once(compiled: Callable[[Dialect], _Plan]) -> Callable[[Dialect], _Plan]:
 def _compile(statement: Any, dialect: Dialect, keys: list[str] | None, columns: Sequence[Any] = ()) -> _Plan:
     compiled = statement.compile(dialect=dialect, column_keys=keys)
     names = tuple(compiled.positiontup or ())
-    kinds = {name: compiled.binds[name].type.dialect_impl(dialect) for name in names}
-    to_driver = {name: kind.bind_processor(dialect) for name, kind in kinds.items()}
-    back = {i: column.type.dialect_impl(dialect).result_processor(dialect, None) for i, column in enumerate(columns)}
+    binds = [compiled.binds[name] for name in names]
     return _Plan(
-        str(compiled),
-        names,
-        {name: compiled.binds[name].value for name in names if not compiled.binds[name].required},
-        {name: convert for name, convert in to_driver.items() if convert},
-        {i: convert for i, convert in back.items() if convert},
+        sql=str(compiled),
+        names=names,
+        pick=_picker(names),
+        fixed={name: bind.value for name, bind in zip(names, binds, strict=True) if not bind.required},
+        convert={i: _to_driver(bind.type) for i, bind in enumerate(binds) if isinstance(bind.type, JSON | Boolean)},
+        convert_back={i: _from_json for i, column in enumerate(columns) if isinstance(column.type, JSON)},
     )
 
 
-def _raw(connection: Connected) -> Any:
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
+
+
+def _to_driver(kind: TypeEngine[Any]) -> Convert:
+    return json.dumps if isinstance(kind, JSON) else int
+
+
+def _from_json(value: str) -> Any:
+    return {} if value == "{}" else json.loads(value)
+
+
+def _converted(row: Sequence[Any], convert: Mapping[int, Convert]) -> list[Any]:
+    values = list(row)
+    for i, one in convert.items():
+        values[i] = one(values[i])
+    return values
+
+
+def _driver(connection: Connected) -> Any:
     if isinstance(connection, Reader):
         return connection.driver_connection
     return connection.connection.driver_connection
-
-
-def _bound(plan: _Plan, values: Mapping[str, object]) -> list[object]:
-    convert = plan.convert
-    if plan.fixed:
-        values = {**plan.fixed, **values}
-    return [convert[name](values[name]) if name in convert else values[name] for name in plan.names]
-
-
-def _cursor(connection: Connected, plan: _Plan, values: Mapping[str, object]) -> DBAPICursor:
-    cursor: DBAPICursor = _raw(connection).execute(plan.sql, _bound(plan, values))
-    return cursor
-
-
-def _converted(plan: _Plan, row: Sequence[Any]) -> list[Any]:
-    values = list(row)
-    for i, convert in plan.convert_back.items():
-        values[i] = convert(values[i])
-    return values

