@@ -1,7 +1,7 @@
 """Make a store of a million records in a thousand namespaces, once, and measure what it costs to use it.
 
 python benchmarks/scale.py --folder .venv-bench/scale
-python benchmarks/scale.py --folder /tmp/small --users 20 --records 300
+python benchmarks/scale.py --folder small-store --users 20 --records 300
 """
 
 from __future__ import annotations

@@ -122,7 +122,8 @@ def test_nothing_is_pickled() -> None:
 
 def test_nothing_speaks_to_a_network() -> None:
     network = {"socket", "http", "urllib", "requests", "httpx", "aiohttp", "ftplib", "smtplib", "posthog"}
-    assert {named(p): imported(p) & network for p in FILES if imported(p) & network} == {}
+    asked_to = {"index/server.py": {"httpx"}}  # a Chroma server that the user names
+    assert {named(p): imported(p) & network for p in FILES if imported(p) & network} == asked_to
 
 
 def test_no_telemetry_is_on() -> None:

@@ -39,7 +39,8 @@ class WordLlamaEmbedder:
         """Read the weights anew in a forked child if another thread of the parent was in the middle of using them."""
         if self._lock.locked():
             keep_for_ever(self._model)
-            self._model, self._lock = None, threading.Lock()
+            self._model = None
+        self._lock = threading.Lock()  # one that is free, but was waited for, can still hang here
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return (len(texts), 256); a text without words gives zeros."""
