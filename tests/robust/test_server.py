@@ -26,11 +26,7 @@ from automem_agents import MemoryController
 from automem_agents.index.server import disconnect
 from automem_agents.types import Namespace
 
-pytestmark = [
-    pytest.mark.any_index,
-    # a request that was cut off leaves its socket to the garbage collector
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.any_index
 
 RECORDS = 600
 LONG = int(os.environ.get("AUTOMEM_AGENTS_TEST_ROUNDS", "20"))

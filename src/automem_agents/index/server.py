@@ -28,24 +28,25 @@ def connect(host: str, port: int, ssl: bool) -> ClientAPI:
     httpx.get(url, timeout=_CONNECT).raise_for_status()
     settings = chromadb.Settings(anonymized_telemetry=False)
     client: ClientAPI = chromadb.HttpClient(host=host, port=port, ssl=ssl, settings=settings)
-    session = _session(client)
-    if session is not None:
+    sessions = _sessions(client)
+    for session in sessions:
         session.timeout = httpx.Timeout(_ANSWER, connect=_CONNECT)
-    else:
+    if not sessions:
         log.warning("this version of chromadb keeps its connection elsewhere: requests that hang keep their threads")
     return client
 
 
 def disconnect(client: ClientAPI) -> None:
     """Close a client of ``connect``, and its connections, which chromadb leaves open; requests that hang end with them."""
-    session = _session(client)
-    if session is not None:
+    for session in _sessions(client):
         session.close()
     client.close()
 
 
-def _session(client: ClientAPI) -> httpx.Client | None:
+def _sessions(client: ClientAPI) -> list[httpx.Client]:
+    """Return the sessions of a client, and of the second one that it has made to look at its tenant."""
     import httpx
 
-    session = getattr(getattr(client, "_server", None), "_session", None)
-    return session if isinstance(session, httpx.Client) else None
+    both = (client, getattr(client, "_admin_client", None))
+    found = [getattr(getattr(one, "_server", None), "_session", None) for one in both]
+    return [session for session in found if isinstance(session, httpx.Client)]

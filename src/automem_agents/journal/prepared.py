@@ -12,7 +12,18 @@ from itertools import starmap
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import JSON, BindParameter, Boolean, ColumnElement, Connection, Dialect, Select, Table, bindparam, insert
+from sqlalchemy import (
+    JSON,
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Select,
+    Table,
+    bindparam,
+    insert,
+)
 from sqlalchemy.types import TypeEngine
 
 Convert = Callable[[Any], Any]
