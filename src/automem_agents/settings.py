@@ -28,7 +28,7 @@ class Settings(BaseModel):
     max_text_chars: int = Field(1_000_000, ge=1, description="longer texts are refused")
     candidates: int = Field(200, ge=10, le=10_000, description="how many the dense and the lexical search each propose")
     pool: int = Field(64, ge=8, le=2000, description="how many of the best candidates a READ packs from and logs")
-    index_threshold: int = Field(20_000, ge=0, description="records in a namespace from which Chroma serves it")
+    index_threshold: int = Field(100_000, ge=0, description="records in a namespace from which Chroma serves it")
     index_deadline: float = Field(
         0.1, gt=0, allow_inf_nan=False, description="seconds after which a recall goes on without Chroma"
     )
