@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chromadb
 import pytest
 from sqlalchemy import JSON, BigInteger, ColumnElement, Float, LargeBinary, Table, func, insert, select
 
@@ -352,3 +353,17 @@ def test_erase_says_so_while_a_reader_keeps_the_log(open_memory: Open, files_wit
     reader.close()
     memory.erase()
     assert leaks(folder, files_with, [b"canary sings"]) == {}
+
+
+def test_erase_removes_an_index_from_before_the_store_moved_to_a_client(tmp_path: Path, files_with: FilesWith) -> None:
+    folder, options = tmp_path / "moved", {"user_id": "ada", "embedder": HashEmbedder(), "strict": True}
+    with MemoryController.open(folder, index_threshold=0, **options) as embedded:
+        embedded.add("My passport number is X4711")
+        (vector,) = vectors_of(embedded, Namespace("ada"))
+        assert embedded.flush(60)
+    assert any("index/" in name for name in files_with(folder, vector))
+    client = chromadb.EphemeralClient(settings=chromadb.Settings(anonymized_telemetry=False))
+    with MemoryController.open(folder, chroma=client, **options) as moved:
+        moved.erase()
+    assert leaks(folder, files_with, [vector]) == {}
+    client.close()

@@ -298,6 +298,7 @@ class MemoryStore:
                 self._entries.pop(key, None)
         if wait:
             self.indexer.reset(list(keys))
+            self._remove_former_index()
             with self._lock:
                 self._entries.clear()  # what Chroma served must be searched exactly until it is fed again
             if not self.journal.scrub_file():
@@ -305,6 +306,12 @@ class MemoryStore:
                     "the rows are gone, but other readers keep the write-ahead log in use, so that their bytes may still "
                     "be in the file: erase again once those have finished"
                 )
+
+    def _remove_former_index(self) -> None:
+        """Remove an embedded index that was fed before the store moved to a Chroma elsewhere."""
+        former = EmbeddedChroma(self.journal.folder)
+        if not self.indexer.chroma.own_files and former.exists() and not former.removed_by_owner():
+            former.reset(())
 
     def sizes(self) -> dict[str, int]:
         """Return bytes by file of the journal, and of the index as a whole, with one that was set aside."""
