@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from automem_agents._fork import IMPORTS
+
 if TYPE_CHECKING:
     import httpx
     from chromadb.api import ClientAPI
@@ -20,8 +22,9 @@ def connect(host: str, port: int, ssl: bool) -> ClientAPI:
     Raises:
         Exception: what httpx and chromadb raise when the server isn't there.
     """
-    import chromadb
-    import httpx
+    with IMPORTS:
+        import chromadb
+        import httpx
 
     # asked first, as the client asks it again while it is made, before its timeouts can be set
     url = f"{'https' if ssl else 'http'}://{host}:{port}/api/v2/heartbeat"
