@@ -99,7 +99,10 @@ class Journal:
             try:
                 yield Reader(self._engine.dialect, reader)
             finally:
-                self._readers.append(reader)
+                if self.closed:
+                    reader.close()
+                else:
+                    self._readers.append(reader)
 
     def newest_change(self) -> int:
         """Return the seq of the newest change that anybody has committed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,24 +46,27 @@ class Packer:
         self._seqs, self._dates, left = [], [], self.budget
         shown: list[int] = []
         self.examined = min(self.pool, len(order))
-        for start in range(0, len(order), max(self.pool, 1)):  # few rankings are read to their end
-            part = order[start : start + self.pool]
-            lists = (self.line_costs, self.seqs, self.dates, self.date_costs)
-            rows = zip(part.tolist(), *(column[part].tolist() for column in lists), strict=True)
-            for position, (candidate, cost, seq, date, date_cost) in enumerate(rows, start):
-                if self.top_k is not None and len(shown) >= self.top_k:
-                    return np.array(shown, np.int64)
-                at = bisect_left(self._seqs, seq)
-                total = cost if cost > left else cost + self._date_cost(at, date, date_cost)
-                if total <= left:
-                    left -= total
-                    shown.append(candidate)
-                    self._seqs.insert(at, seq)
-                    self._dates.insert(at, (date, date_cost))
-                    self.examined = max(self.examined, position + 1)
-                elif position >= self.pool:
-                    return np.array(shown, np.int64)
+        for position, (candidate, cost, seq, date, date_cost) in enumerate(self._rows(order)):
+            if self.top_k is not None and len(shown) >= self.top_k:
+                break
+            at = bisect_left(self._seqs, seq)
+            total = cost if cost > left else cost + self._date_cost(at, date, date_cost)
+            if total <= left:
+                left -= total
+                shown.append(candidate)
+                self._seqs.insert(at, seq)
+                self._dates.insert(at, (date, date_cost))
+                self.examined = max(self.examined, position + 1)
+            elif position >= self.pool:
+                break
         return np.array(shown, np.int64)
+
+    def _rows(self, order: Ints) -> Iterator[tuple[int, int, int, int, int]]:
+        """Candidate, cost, seq, date and its cost, in order; a pool at a time, for few rankings are read to their end."""
+        columns = (self.line_costs, self.seqs, self.dates, self.date_costs)
+        for start in range(0, len(order), self.pool):
+            part = order[start : start + self.pool]
+            yield from zip(part.tolist(), *(column[part].tolist() for column in columns), strict=True)
 
     def _date_cost(self, at: int, date: int, cost: int) -> int:
         """What the date lines cost more once a candidate stands at a place in time."""
