@@ -81,6 +81,7 @@ def test_systems_take_turns_and_every_call_is_counted(tmp_path: Path) -> None:
     assert (tmp_path / "img" / "latency-growth.svg").exists()
 
 
+@pytest.mark.soak
 def test_the_rest_of_the_store_and_cold_starts(tmp_path: Path) -> None:
     rows = measure(tmp_path, "floor,automem", "beside,cold")["rows"]
     for system in ("floor", "automem"):
@@ -90,6 +91,7 @@ def test_the_rest_of_the_store_and_cold_starts(tmp_path: Path) -> None:
         assert only(rows, scenario="cold", system=system, metric="start_wall")[0]["n"] == TINY.cold_repeats
 
 
+@pytest.mark.soak
 def test_space_and_time_to_indexed(tmp_path: Path) -> None:
     rows = measure(tmp_path, "automem", "space,indexed")["rows"]
     disk, apart, log = (
@@ -104,6 +106,7 @@ def test_space_and_time_to_indexed(tmp_path: Path) -> None:
     assert lag[0]["p50"] > 0
 
 
+@pytest.mark.soak
 def test_the_sweep_has_both_ways_at_each_size(tmp_path: Path) -> None:
     rows = measure(tmp_path, "automem", "sweep")["rows"]
     for system in ("automem_exact", "automem_chroma"):
@@ -111,6 +114,7 @@ def test_the_sweep_has_both_ways_at_each_size(tmp_path: Path) -> None:
         assert sizes == list(TINY.sweep)
 
 
+@pytest.mark.soak
 def test_a_large_store_is_made_once_and_served_from(tmp_path: Path) -> None:
     rows = large_store.run(tmp_path, 3, 30, 1, lambda what: None, repeats=1)
     assert {row.size for row in rows if row.metric == "recall_later"} == {30, 90}
