@@ -5,7 +5,7 @@ Statements are built once: building one anew costs ten times what SQLite needs t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -102,7 +102,9 @@ _CHANGES = PreparedSelect(
 _BY_SEQ = PreparedLookup(_ROWS.where(_OWNED), records.c.seq, RecordRow)
 _ANY_BY_SEQ = PreparedLookup(_BARE, records.c.seq, RecordRow)
 _VECTORS = PreparedLookup(select(records.c.seq, records.c.vector).where(_OWNED), records.c.seq, _Vector)
-_ALL_LIVE = PreparedSelect(_ROWS.where(_OWNED, _LIVE).order_by(records.c.seq), RecordRow)
+_LIVE_PAGE = PreparedSelect(
+    _ROWS.where(_OWNED, _LIVE, records.c.seq > bindparam("after")).order_by(records.c.seq).limit(CHUNK), RecordRow
+)
 _BY_ID = PreparedSelect(_ROWS.where(_OWNED, records.c.id == bindparam("record_id")), RecordRow)
 _BY_KEY = select(records.c.seq).where(_OWNED, _LIVE, records.c.key == bindparam("fact"))
 _PARENTS = PreparedLookup(
@@ -197,9 +199,17 @@ def vectors_by_seq(connection: Connection, namespace: int, seqs: Sequence[int]) 
     return dict(_VECTORS.all(connection, seqs, in_namespace=namespace))
 
 
+def live_pages(connection: Connection, namespace: int) -> Iterator[list[RecordRow]]:
+    """Yield the live rows of a namespace, oldest first, some at a time: all at once would take twice their memory."""
+    after = 0
+    while page := _LIVE_PAGE.all(connection, in_namespace=namespace, after=after):
+        yield page
+        after = page[-1].seq
+
+
 def live_rows(connection: Connection, namespace: int) -> list[RecordRow]:
     """Return the live rows of a namespace, oldest first."""
-    return _ALL_LIVE.all(connection, in_namespace=namespace)
+    return [row for page in live_pages(connection, namespace) for row in page]
 
 
 def row_by_id(connection: Connection, namespace: int, record_id: str) -> RecordRow:

@@ -176,8 +176,10 @@ class MemoryStore:
         if entry.ws.seen < 0 or entry.ws.wasted or None in changed:
             entry.ws = WorkingSet(self.embedder.dimension, self.counter)
             entry.mark = self.indexer.mark(namespace)
-            rows = records.live_rows(connection, namespace)
-            entry.ws.add(rows, without_vector=self._indexed(connection, namespace, entry.mark, rows))
+            waiting = self._waiting(connection, namespace, entry.mark)
+            for rows in records.live_pages(connection, namespace):
+                indexed = {row.seq for row in rows} - waiting if entry.mark else frozenset()
+                entry.ws.add(rows, without_vector=indexed)
         else:
             seqs = [seq for seq in changed if seq is not None]
             rows_now = records.rows_by_seq(connection, namespace, seqs)
@@ -186,14 +188,10 @@ class MemoryStore:
             entry.ws.add(live)
         entry.ws.newest = newest
 
-    def _indexed(
-        self, connection: Connection, namespace: int, mark: int, rows: Sequence[records.RecordRow]
-    ) -> frozenset[int]:
-        """Return the records whose vectors Chroma serves at a mark."""
-        if not mark:
-            return frozenset()
-        _, tail = records.changes_since(connection, namespace, mark)
-        return frozenset(row.seq for row in rows) - set(tail)
+    @staticmethod
+    def _waiting(connection: Connection, namespace: int, mark: int) -> set[int | None]:
+        """Return the records that Chroma has yet to see, where it serves a namespace up to ``mark``."""
+        return set(records.changes_since(connection, namespace, mark)[1]) if mark else set()
 
     def absorb(self, namespace: int, ws: WorkingSet, change: Absorbed) -> None:
         """Take what was just committed into the working set it was planned with, unless that has read it already."""
