@@ -70,7 +70,8 @@ class Journal:
         with self.turnstile, self._writer, _wrapped():
             if self._writing is None:  # one is kept: taking it out of the pool costs as much as a small statement
                 self._writing = self._engine.connect().execution_options(by_hand=True)
-            with sqlite.transaction(self._writing):
+                sqlite.do_not_wait(self._writing)
+            with sqlite.transaction(self._writing, self._busy_timeout):
                 self._check_epoch(sqlite.epoch_of(self._writing))
                 yield self._writing
             self._checkpoints.committed()
@@ -172,6 +173,7 @@ class Journal:
     def _disconnect(self) -> None:
         self._changes.close()
         if self._writing is not None:
+            self._writing.invalidate()  # the pool must not lend a connection that does not wait
             self._writing.close()
             self._writing = None
         while self._readers:

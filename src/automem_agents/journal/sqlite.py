@@ -37,6 +37,7 @@ _PRAGMAS = (
     "cache_size=-8000",
     "wal_autocheckpoint=10000",
 )
+_LOOK_AGAIN = 0.001  # seconds
 UNSAFE: set[Path] = set()  # folders whose database was in use when this process was forked
 
 
@@ -100,6 +101,24 @@ def _on_begin(connection: Connection) -> None:
         _driver(connection).execute("BEGIN")  # exec_driver_sql costs as much as the rest of a small read
 
 
+def _begin(driver: Any, patience: float) -> None:
+    """Wait for the right to write; SQLite's own waiting looks so seldom that a busy process could starve another."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_AGAIN)
+
+
+def do_not_wait(connection: Connection) -> None:
+    """Have a connection say at once that it can't write, as ``transaction`` does its own waiting."""
+    _driver(connection).execute("PRAGMA busy_timeout=0")
+
+
 def _driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
@@ -112,10 +131,10 @@ def connect(folder: Path, busy_timeout: float) -> DriverConnection:
 
 
 @contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
+def transaction(connection: Connection, patience: float) -> Iterator[None]:
     """Write on a connection with the option ``by_hand``: SQLAlchemy's own transactions cost more than a statement."""
     driver = _driver(connection)
-    driver.execute("BEGIN IMMEDIATE")
+    _begin(driver, patience)
     try:
         yield
         driver.execute("COMMIT")

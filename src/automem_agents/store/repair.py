@@ -14,7 +14,7 @@ from automem_agents.protocols import Floats
 from automem_agents.store.feed import BATCH, SAME, changed_after, is_same, live_seqs, vectors_of
 
 SAMPLE = 256  # vectors that must find themselves
-_FOUND = 0.99  # of them: the search is approximate
+_FOUND = 0.9  # an approximate index misses some of those that are very much alike; one that is damaged misses most
 
 
 class IndexDamaged(VectorIndexError):
