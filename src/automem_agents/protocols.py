@@ -41,7 +41,11 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class TokenCounter(Protocol):
-    """Counts what a text costs in a prompt."""
+    """Counts what a text costs in a prompt.
+
+    One that also has a true ``lines_add_up`` says that the cost of a text is the sum of the costs of its lines, where
+    each begins with something other than white space; then a recall needn't be counted as a whole.
+    """
 
     @property
     def name(self) -> str:

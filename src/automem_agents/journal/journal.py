@@ -18,7 +18,7 @@ from automem_agents.journal.migrations import migrate
 from automem_agents.journal.prepared import Reader
 from automem_agents.types import Namespace
 
-_PATIENCE = 5.0  # seconds that a fork waits for running transactions
+_PATIENCE = 5.0  # seconds that a fork, or closing, waits for running transactions
 _NAMESPACE = select(schema.namespaces).where(schema.namespaces.c.key == bindparam("wanted"))
 
 
@@ -68,12 +68,14 @@ class Journal:
         """One transaction that commits when the block ends and rolls back when it raises."""
         self._check_open()
         with self.turnstile, self._writer, _wrapped():
+            self._check_open()  # it may have been closed while this waited for another writer
             if self._writing is None:  # one is kept: taking it out of the pool costs as much as a small statement
                 self._writing = self._engine.connect().execution_options(by_hand=True)
                 sqlite.do_not_wait(self._writing)
-            with sqlite.transaction(self._writing, self._busy_timeout):
-                self._check_epoch(sqlite.epoch_of(self._writing))
-                yield self._writing
+            connection = self._writing
+            with sqlite.transaction(connection, self._busy_timeout):
+                self._check_epoch(sqlite.epoch_of(connection))
+                yield connection
             self._checkpoints.committed()
 
     def _checkpoint(self) -> None:
@@ -163,19 +165,26 @@ class Journal:
         return sqlite.file_sizes(self.folder)
 
     def close(self) -> None:
-        """Close all connections; a second call does nothing."""
-        if not self.closed:
+        """Let a running transaction end, and close all connections; a second call does nothing."""
+        if self.closed:
+            return
+        with self.turnstile:
+            idle = self._writer.acquire(timeout=_PATIENCE)
             self.closed = True
-            self._checkpoints.wait()
-            with self.turnstile:
-                self._disconnect()
+            if idle:
+                self._writer.release()
+        self._checkpoints.wait()
+        with self.turnstile:
+            self._disconnect()
 
     def _disconnect(self) -> None:
         self._changes.close()
-        if self._writing is not None:
-            self._writing.invalidate()  # the pool must not lend a connection that does not wait
-            self._writing.close()
-            self._writing = None
+        if self._writer.acquire(blocking=False):  # else a transaction hangs, and its connection is left to it
+            writing, self._writing = self._writing, None
+            self._writer.release()
+            if writing is not None:
+                writing.invalidate()  # the pool must not lend a connection that does not wait
+                writing.close()
         while self._readers:
             self._readers.pop().close()
         self._engine.dispose()

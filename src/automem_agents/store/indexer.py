@@ -274,10 +274,12 @@ class Indexer(IndexThread):
         self._opened = True
 
     def _feed_all(self) -> None:
+        namespaces = self._table.void()  # not under the lock, which a writer of the journal may be waiting for
+        total = count_live(self.journal, list({*self._due, *namespaces}))
         with self._wake:
-            self._due |= dict.fromkeys(self._table.void())
+            self._due |= dict.fromkeys(namespaces)
             self._rebuilding = bool(self._due)
-            self._done, self._total = 0, count_live(self.journal, list(self._due))
+            self._done, self._total = 0, total
 
     def _set_aside(self, error: Exception, *, keep: bool = True) -> None:
         self.failures += 1

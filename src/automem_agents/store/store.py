@@ -196,7 +196,7 @@ class MemoryStore:
     def absorb(self, namespace: int, ws: WorkingSet, change: Absorbed) -> None:
         """Take what was just committed into the working set it was planned with, unless that has read it already."""
         entry = self._entry(namespace)
-        with entry.lock:
+        with self.journal.turnstile, entry.lock:
             if entry.ws is ws and ws.seen == change.after:
                 ws.remove(change.gone)
                 ws.add(change.added)
@@ -307,9 +307,11 @@ class MemoryStore:
 
     def _remove_former_index(self) -> None:
         """Remove an embedded index that was fed before the store moved to a Chroma elsewhere."""
+        if self.indexer.chroma.own_files:
+            return
         former = EmbeddedChroma(self.journal.folder)
-        if not self.indexer.chroma.own_files and former.exists() and not former.removed_by_owner():
-            former.reset(())
+        if not former.removed_by_owner():
+            former.reset(())  # there may be nothing but one that was set aside
 
     def sizes(self) -> dict[str, int]:
         """Return bytes by file of the journal, and of the index as a whole, with one that was set aside."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,26 @@ def test_the_log_is_moved_into_the_database_in_the_background(tmp_path: Path) ->
     moved = (tmp_path / "journal.db").read_bytes()
     assert any(f"{i}".encode() * 500 in moved for i in range(50, 64))  # no commit makes one itself at this size
     journal.close()
+
+
+def test_closing_lets_a_running_transaction_end(tmp_path: Path) -> None:
+    journal, begun = Journal(tmp_path), threading.Event()
+
+    def write() -> None:
+        with journal.write() as connection:
+            begun.set()
+            time.sleep(0.2)
+            journal.set_meta(connection, "colour", "red")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert begun.wait(10)
+    journal.close()
+    writer.join()
+    again = Journal(tmp_path)
+    with again.read() as connection:
+        assert again.meta(connection, "colour") == "red"
+    again.close()
 
 
 def test_every_older_version_has_its_step() -> None:

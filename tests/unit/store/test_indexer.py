@@ -283,3 +283,18 @@ def test_nobody_vouches_for_what_nobody_looked_at(served: MemoryController, open
     used.close()
     last = open_memory(user_id="ada")
     assert Marks(last.store.journal).seal() != sealed
+
+
+def test_who_writes_can_ask_for_feeding_while_the_worker_waits_to_write(served: MemoryController) -> None:
+    indexer = served.store.indexer
+    with served.store.journal.write():
+        waiting = threading.Thread(target=indexer._feed_all)
+        waiting.start()
+        time.sleep(0.2)  # by now it waits for the end of this transaction
+        asking = threading.Thread(target=indexer.notify, args=(ADA,))
+        asking.start()
+        asking.join(5)
+        in_time = not asking.is_alive()
+    waiting.join(30)
+    asking.join(30)
+    assert in_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from automem_agents import MemoryController, Namespace
 from automem_agents.errors import AutoMemError, EmbedderMismatch, InvalidInput
 from automem_agents.journal import records
-from automem_agents.store import Candidates
+from automem_agents.store import Absorbed, Candidates
 from automem_agents.testing import HashEmbedder
 
 Open = Callable[..., MemoryController]
@@ -259,3 +260,22 @@ def test_what_changes_while_chroma_is_fed_is_fed_too(open_memory: Open) -> None:
         indexer.notify(namespace)
     assert indexer.wait(30)
     assert memory.health().index_lag == 0
+
+
+def test_what_was_committed_is_absorbed_without_holding_up_a_fork(memory: MemoryController) -> None:
+    memory.add("I drink green tea")
+    store, key = memory.store, Namespace("ada").key
+    (entry,) = store._entries.values()
+    change = Absorbed(Namespace("ada"), entry.ws.seen, entry.ws.seen, (), ())
+    assert store.journal.turnstile.shut(5)  # as a fork does
+    absorbing = threading.Thread(target=store.absorb, args=(key, entry.ws, change))
+    absorbing.start()
+    try:
+        absorbing.join(0.2)
+        assert absorbing.is_alive()  # it waits outside, not with the lock that those inside need to leave
+        assert entry.lock.acquire(timeout=1)
+        entry.lock.release()
+    finally:
+        store.journal.turnstile.open()
+    absorbing.join(10)
+    assert not absorbing.is_alive()
