@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pages import put_between
+
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 SHOWN = ("bm25", "dense", "sum_smooth", "rules", "automem_turns", "automem")
 
@@ -47,16 +49,8 @@ def tables(figures: dict[str, Any], systems: list[str]) -> str:
 
 
 def put_into(page: str, text: str) -> str:
-    """Replace what stands between the two marks.
-
-    Raises:
-        SystemExit: if they aren't there.
-    """
-    head, start, rest = page.partition(START)
-    _, end, tail = rest.partition(END)
-    if not start or not end:
-        raise SystemExit(f"the page has no {START} … {END}")
-    return f"{head}{START}\n{text}{END}{tail}"
+    """Replace what stands between the two marks."""
+    return put_between(page, text, START, END)
 
 
 def _latencies(latency: dict[str, Any]) -> list[str]:

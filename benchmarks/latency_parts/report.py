@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pages import put_between
+
 from latency_parts.found import Found
 from latency_parts.systems import VARIANTS
 from latency_parts.targets import KB, Verdict, verdicts
@@ -29,16 +31,8 @@ def tables(figures: Mapping[str, Any]) -> str:
 
 
 def put_into(page: str, text: str) -> str:
-    """Replace what stands between the two marks.
-
-    Raises:
-        SystemExit: if they aren't there.
-    """
-    head, start, rest = page.partition(START)
-    _, end, tail = rest.partition(END)
-    if not start or not end:
-        raise SystemExit(f"the page has no {START} … {END}")
-    return f"{head}{START}\n{text}{END}{tail}"
+    """Replace what stands between the two marks."""
+    return put_between(page, text, START, END)
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from automem_agents.bench.command import bench_app
 from .conftest import Write, chat
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tables.py"
+sys.path.append(str(SCRIPT.parent))  # as Python does for ``python benchmarks/tables.py``
 
 
 @pytest.fixture(scope="module")
