@@ -59,6 +59,12 @@ def files_with() -> FilesWith:
 
     def found(folder: Path, needle: bytes) -> list[str]:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        return [str(path.relative_to(folder)) for path in files if needle in path.read_bytes()]
+        return [str(path.relative_to(folder)) for path in files if needle in content(path)]
+
+    def content(path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:  # another process has just removed it
+            return b""
 
     return found

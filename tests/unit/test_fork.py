@@ -110,14 +110,14 @@ def test_the_dead_are_forgotten() -> None:
     class Plain:
         def after_fork(self) -> None: ...
 
-    gc.collect()  # what earlier tests left
-    before = len(_fork._living)
     plain = Plain()
+    key = id(plain)
     _fork.survive_fork(plain)
-    assert len(_fork._living) == before + 1
+    known = _fork._living[key]
+    assert known() is plain
     del plain
     gc.collect()
-    assert len(_fork._living) == before
+    assert _fork._living.get(key) is not known  # others come and go meanwhile
 
 
 def test_a_turnstile_waits_for_who_is_inside_and_lets_nobody_in() -> None:
