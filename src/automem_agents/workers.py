@@ -15,7 +15,7 @@ from automem_agents.errors import DeadlineExceeded, StoreError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-_IDLE = 16  # threads that wait for work; more are made when needed, and end when they are done
+_IDLE = 16  # about how many threads wait for work; more are made when needed, and end when they are done
 _SECONDS = 10.0  # how long one waits before it ends
 
 

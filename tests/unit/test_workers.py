@@ -43,12 +43,14 @@ def test_a_thread_that_hangs_is_replaced_and_comes_back() -> None:
     assert hanging.done
 
 
-def test_many_at_once_each_have_a_thread_and_few_stay() -> None:
+def test_many_at_once_each_have_a_thread_and_few_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_IDLE", 4)
+    monkeypatch.setattr(workers, "_SECONDS", 60.0)
     before = set(threading.enumerate())
-    pool, together = Workers(), threading.Barrier(20)
-    tasks = [pool.submit(lambda: together.wait(20)) for _ in range(20)]
-    assert sorted(task.result(20) for task in tasks) == list(range(20))
-    until(lambda: len(set(threading.enumerate()) - before) <= 4)
+    pool, together = Workers(), threading.Barrier(40)
+    tasks = [pool.submit(lambda: together.wait(20)) for _ in range(40)]
+    assert sorted(task.result(20) for task in tasks) == list(range(40))
+    until(lambda: len(set(threading.enumerate()) - before) <= 8)  # two that end at once may both find room
     assert pool.submit(lambda: 1).result(5) == 1
 
 
