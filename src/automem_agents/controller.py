@@ -19,7 +19,7 @@ from automem_agents.journal.decisions import newest_decisions
 from automem_agents.operations.checks import checked_count, checked_path, checked_query
 from automem_agents.operations.consolidate import consolidate
 from automem_agents.operations.explain import explain
-from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run, note_failed_run
+from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import load_decision
 from automem_agents.operations.messages import Messages, Turn, checked_turn
@@ -40,6 +40,7 @@ from automem_agents.types import (
     FeedbackReceipt,
     Namespace,
     Operation,
+    Outcome,
     Recall,
     Receipt,
     checked_id,
@@ -188,6 +189,7 @@ class MemoryController(RecordVerbs):
         turn_id: str | None = None,
         run_id: str | None = None,
         session: str | None = None,
+        outcomes: Sequence[Outcome] = (),
         **scope: Unpack[Scope],
     ) -> Receipt:
         """Hand a turn to memory, which decides what of it to keep.
@@ -198,17 +200,17 @@ class MemoryController(RecordVerbs):
             messages: one or several, as dictionaries with ``role`` and ``content``, or ``Message``.
             turn_id: makes a repeated call harmless.
             run_id, session: where it was said.
+            outcomes: what went wrong in the turn; counted once, with the turn.
 
         Raises:
             InvalidInput, ScopeRequired: if an argument is wrong.
             Conflict: if ``turn_id`` was used for other messages.
         """
-        return self._observe(self._defaults.namespace(scope), messages, turn_id, run_id, session)
+        return self._observe(
+            self._defaults.namespace(scope), checked_turn(messages, turn_id, run_id, session, outcomes)
+        )
 
-    def _observe(
-        self, namespace: Namespace, messages: Messages, turn_id: str | None, run_id: str | None, session: str | None
-    ) -> Receipt:
-        turn = checked_turn(messages, turn_id, run_id, session)
+    def _observe(self, namespace: Namespace, turn: Turn) -> Receipt:
         receipt, dropped = guarded_observe(self._guard, self.store, self.policy, namespace, turn, self._scrubber)
         if dropped is not None:
             self._log.add(namespace, dropped)
@@ -236,9 +238,6 @@ class MemoryController(RecordVerbs):
     ) -> FeedbackReceipt:
         self._log.flush()
         return feedback_on_run(self.store, namespace, run_id, score, key)
-
-    def _note_failed_run(self, namespace: Namespace, run_id: str) -> None:
-        note_failed_run(self.store, namespace, run_id)
 
     def consolidate(self, **scope: Unpack[Scope]) -> list[Decision]:
         """Merge exact and near duplicates; each decision can be undone."""

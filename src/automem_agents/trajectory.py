@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from automem_agents._async import to_async
 from automem_agents.errors import AutoMemError
-from automem_agents.operations.messages import Messages
-from automem_agents.types import FeedbackReceipt, Namespace, Recall, Receipt
+from automem_agents.operations.messages import Messages, checked_turn
+from automem_agents.types import FeedbackReceipt, Namespace, Outcome, OutcomeKind, Recall, Receipt
 
 if TYPE_CHECKING:
     from automem_agents.controller import MemoryController
@@ -44,10 +45,11 @@ class Trajectory:
             self._cache[asked] = cached
         return cached
 
-    def observe(self, messages: Messages, *, turn_id: str | None = None) -> Receipt:
+    def observe(self, messages: Messages, *, turn_id: str | None = None, outcomes: Sequence[Outcome] = ()) -> Receipt:
         """As ``MemoryController.observe``; the turn ends with it."""
         self._cache.clear()
-        return self._memory._observe(self.namespace, messages, turn_id, self.run_id, self.session)
+        turn = checked_turn(messages, turn_id, self.run_id, self.session, outcomes)
+        return self._memory._observe(self.namespace, turn)
 
     def feedback(self, score: float | str, *, key: str | None = None) -> FeedbackReceipt:
         """Say what the whole run was worth, from -1 to 1; counted once for each ``key``."""
@@ -64,7 +66,13 @@ class Trajectory:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, AutoMemError):
-            self._memory._note_failed_run(self.namespace, self.run_id)
+            self._close_as_failed(error)
+
+    def _close_as_failed(self, error: Exception) -> None:
+        try:
+            self.observe((), outcomes=[Outcome(OutcomeKind.EXCEPTION, type(error).__name__)])
+        except AutoMemError:  # the run's own exception matters more
+            log.exception("could not note that the run failed")
 
     async def __aenter__(self) -> Self:
         return self

@@ -96,6 +96,41 @@ class State(StrEnum):
     FORGOTTEN = "forgotten"
 
 
+class OutcomeKind(StrEnum):
+    """What can go wrong in an agent's turn."""
+
+    TOOL_ERROR = "tool_error"
+    EXCEPTION = "exception"
+    INVALID_OUTPUT = "invalid_output"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Something that went wrong in a turn, as it was seen from outside; handed to ``observe``.
+
+    Attributes:
+        kind: a tool that failed, an exception that ended the run, or an answer that didn't fit its schema.
+        name: of the tool, the exception's class or the schema; never a message, which may quote anybody.
+
+    Raises:
+        InvalidInput: if the kind is unknown or the name is unusable.
+
+    Examples:
+        >>> Outcome("tool_error", "search").kind
+        <OutcomeKind.TOOL_ERROR: 'tool_error'>
+    """
+
+    kind: OutcomeKind
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in list(OutcomeKind):
+            raise InvalidInput(f"kind must be one of {', '.join(OutcomeKind)}, not {self.kind!r}")
+        object.__setattr__(self, "kind", OutcomeKind(self.kind))
+        if self.name != "":
+            object.__setattr__(self, "name", checked_id("name", self.name))
+
+
 ROLES = ("user", "assistant", "system", "developer", "tool", "function")
 SOURCES = ("user", "assistant", "tool", "web", "consolidated")
 TRUST: Mapping[str, float] = {

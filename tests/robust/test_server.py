@@ -60,6 +60,7 @@ class Asker:
     memory: MemoryController
     stored: int = 0
     ms: list[float] = field(default_factory=list)
+    partial: int = 0
     _next: int = 0
 
     def store(self, count: int) -> None:
@@ -72,11 +73,16 @@ class Asker:
     def ask(self, number: int | None = None) -> None:
         number = self._next % self.stored if number is None else number
         self._next += 131
-        start = time.perf_counter()
+        served, start = self.memory.store.dense.served, time.perf_counter()
         recall = self.memory.recall(question(number), max_tokens=200)
         self.ms.append((time.perf_counter() - start) * 1000)
         assert recall.fallback is None
-        assert fact(number) in [hit.record.text for hit in recall.hits]
+        if fact(number) not in [hit.record.text for hit in recall.hits]:
+            # on a machine that is busy with other things it may have had time for some of the vectors only
+            with self.memory.store.working_set(KEY) as ws:
+                assert self.memory.store.dense.served == served
+                assert len(ws.exact) < len(ws)
+            self.partial += 1
 
     def served(self, count: int, within: float = 45.0) -> None:
         """Go on asking until Chroma has answered some more."""
@@ -165,10 +171,13 @@ def rounds(fault: str, count: int, path: Path, server: ChromaServer, proxy: Prox
             one_round(asker, Faults(server, proxy), fault)
         held = memory.store.indexer.collection(KEY).seqs()
         assert len(held) == asker.stored
+        assert asker.partial <= count / 4
     finally:
         memory.close()
     times = np.array(asker.ms)
-    print(f"\n{fault}: {len(times)} recalls, p50 {np.median(times):.1f} ms, max {times.max():.1f} ms")
+    print(
+        f"\n{fault}: {len(times)} recalls, {asker.partial} partial, p50 {np.median(times):.1f} ms, max {times.max():.1f} ms"
+    )
     return asker.ms
 
 

@@ -17,6 +17,7 @@ from automem_agents.journal.schema import changes, decision_candidates, decision
 from automem_agents.types import Action, Operation
 
 _INSERT, _INSERT_CANDIDATES = PreparedInsert(decisions), PreparedInsert(decision_candidates)
+_INSERT_SIGNALS = PreparedInsert(signals)
 
 
 class Ranking(NamedTuple):
@@ -212,10 +213,20 @@ def insert_feedback(
     return True
 
 
-def insert_signal(
-    connection: Connection, *, namespace: int, run_id: str | None, kind: str, weight: float, now: int
-) -> None:
-    """Note a signal that we computed ourselves."""
-    connection.execute(
-        insert(signals).values(namespace=namespace, run_id=run_id, kind=kind, weight=weight, recorded_at=now)
-    )
+@dataclass(frozen=True)
+class NewSignal:
+    """A row to insert; see the table for the columns."""
+
+    namespace: int
+    run_id: str | None
+    turn_seq: int | None
+    kind: str
+    name: str
+    weight: float
+    recorded_at: int
+    decision_seq: int | None = None
+
+
+def insert_signals(connection: Connection, rows: Sequence[NewSignal]) -> None:
+    """Note signals that we computed ourselves."""
+    _INSERT_SIGNALS.many(connection, map(vars, rows))

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 _HAS_KEY = text("key IS NOT NULL")  # few records do
@@ -233,8 +233,10 @@ signals = Table(
     _seq(),
     _namespace(),
     Column("run_id", String),
+    Column("turn_seq", _SEQ, ForeignKey("turns.seq"), index=True),
     Column("decision_seq", _SEQ, ForeignKey("decisions.seq"), index=True),
     Column("kind", String, nullable=False),
+    Column("name", String, nullable=False, default=""),
     Column("weight", Float, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
-from automem_agents.errors import AutoMemError, InvalidInput
-from automem_agents.journal.decisions import decision_by_id, insert_feedback, insert_signal
+from automem_agents.errors import InvalidInput
+from automem_agents.journal.decisions import decision_by_id, insert_feedback
 from automem_agents.store import MemoryStore
 from automem_agents.types import FeedbackReceipt, Namespace, checked_id
 
-log = logging.getLogger(__name__)
 LABELS = {"POSITIVE": 1.0, "NEGATIVE": -0.5, "VERY_NEGATIVE": -1.0}
 
 
@@ -82,14 +80,3 @@ def feedback_on_run(
             now=store.clock.now(),
         )
     return FeedbackReceipt(counted=counted, token=None, score=value)
-
-
-def note_failed_run(store: MemoryStore, namespace: Namespace, run_id: str) -> None:
-    """Note a signal for a run that ended in an exception; never raises, since that exception matters more."""
-    now = store.clock.now()
-    try:
-        with store.journal.write() as connection:
-            key = store.journal.ensure_namespace(connection, namespace, now)
-            insert_signal(connection, namespace=key, run_id=run_id, kind="run_failed", weight=-1.0, now=now)
-    except AutoMemError:
-        log.exception("could not note that the run failed")

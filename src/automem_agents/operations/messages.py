@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from automem_agents.errors import InvalidInput
 from automem_agents.operations.checks import checked_metadata
 from automem_agents.operations.ids import new_id
-from automem_agents.types import ROLES, SOURCES, checked_id
+from automem_agents.types import ROLES, SOURCES, Outcome, checked_id
 
 
 class Message(BaseModel):
@@ -90,13 +90,14 @@ class Message(BaseModel):
 
 @dataclass(frozen=True)
 class Turn:
-    """Messages to observe, and where they were said; ``is_new`` if its id was made for it."""
+    """Messages to observe, where they were said and what went wrong; ``is_new`` if its id was made for it."""
 
     messages: tuple[Message, ...]
     turn_id: str
     run_id: str | None = None
     session: str | None = None
     is_new: bool = False
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def checked_messages(messages: object) -> tuple[Message, ...]:
@@ -132,16 +133,25 @@ def _checked(number: int, message: object) -> Message:
 Messages = Sequence[Message | Mapping[str, Any]] | Message | Mapping[str, Any]
 
 
-def checked_turn(messages: Messages, turn_id: str | None, run_id: str | None, session: str | None) -> Turn:
+def checked_turn(
+    messages: Messages,
+    turn_id: str | None,
+    run_id: str | None,
+    session: str | None,
+    outcomes: Sequence[Outcome] = (),
+) -> Turn:
     """Return a turn, with an id of its own if none is given.
 
     Raises:
-        InvalidInput: if a message or an id is wrong.
+        InvalidInput: if a message, an outcome or an id is wrong.
     """
+    if not isinstance(outcomes, Sequence) or not all(isinstance(outcome, Outcome) for outcome in outcomes):
+        raise InvalidInput("outcomes must be a list of Outcome")
     return Turn(
         messages=checked_messages(messages),
         turn_id=new_id("turn") if turn_id is None else checked_id("turn_id", turn_id),
         run_id=None if run_id is None else checked_id("run_id", run_id),
         session=None if session is None else checked_id("session", session),
         is_new=turn_id is None,
+        outcomes=tuple(outcomes),
     )

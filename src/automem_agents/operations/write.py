@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from automem_agents.clock import to_micros
 from automem_agents.errors import Conflict
 from automem_agents.journal import records
-from automem_agents.journal.decisions import decisions_of_turn, insert_decisions
+from automem_agents.journal.decisions import NewSignal, decisions_of_turn, insert_decisions, insert_signals
 from automem_agents.journal.records import NewRecord, RecordRow, label_of
 from automem_agents.journal.turns import IMPORTED, NewTurn, find_turn, insert_turn
 from automem_agents.operations.ids import new_id
@@ -25,7 +25,10 @@ from automem_agents.protocols import Policy, Scrubber
 from automem_agents.store import Absorbed, MemoryStore
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.render import record_line, record_text
-from automem_agents.types import TRUST, Action, Decision, Namespace, Operation, Receipt, State
+from automem_agents.types import TRUST, Action, Decision, Namespace, Operation, OutcomeKind, Receipt, State
+
+# how bad each is for the decisions of its turn, from 0 to -1
+OUTCOME_WEIGHTS = {OutcomeKind.TOOL_ERROR: -0.5, OutcomeKind.INVALID_OUTPUT: -0.5, OutcomeKind.EXCEPTION: -1.0}
 
 
 def observe(
@@ -137,6 +140,8 @@ def _store(
 ) -> _Stored:
     now = store.clock.now()
     turn_seq = insert_turn(connection, NewTurn(turn.turn_id, namespace, turn.run_id, turn.session, digest, now))
+    if turn.outcomes:
+        insert_signals(connection, _signals(turn, namespace, turn_seq, now))
     logged = [plan.decision for plan in plans]
     decision_seqs = insert_decisions(connection, logged, turn_seq)
     stored = [(plan, seq) for plan, seq in zip(plans, decision_seqs, strict=True) if plan.stores]
@@ -149,6 +154,13 @@ def _store(
     ids = {plan.decision.id: new.id for (plan, _), new in zip(stored, rows, strict=True)}
     decided = tuple(as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged)
     return _Stored(decided, list(zip(rows, record_seqs, strict=True)), last)
+
+
+def _signals(turn: Turn, namespace: int, turn_seq: int, now: int) -> list[NewSignal]:
+    return [
+        NewSignal(namespace, turn.run_id, turn_seq, outcome.kind, outcome.name, OUTCOME_WEIGHTS[outcome.kind], now)
+        for outcome in turn.outcomes
+    ]
 
 
 def replace_records(

@@ -95,21 +95,44 @@ def test_a_migration_that_fails_changes_nothing(journal: Journal) -> None:
         assert "extra" not in inspect(connection).get_table_names()
 
 
-def test_a_store_of_version_1_gets_the_indexes_of_today(tmp_path: Path) -> None:
+SIGNALS_OF_VERSION_2 = """CREATE TABLE signals (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    namespace BIGINT NOT NULL REFERENCES namespaces (key), run_id VARCHAR,
+    decision_seq INTEGER REFERENCES decisions (seq), kind VARCHAR NOT NULL, weight FLOAT NOT NULL,
+    recorded_at BIGINT NOT NULL)"""
+
+
+def test_a_store_of_version_1_gets_the_indexes_and_columns_of_today(tmp_path: Path) -> None:
+    def columns(journal: Journal) -> list[str]:
+        with journal.read() as connection:
+            return sorted(column["name"] for column in inspect(connection).get_columns("signals"))
+
     def indexes(journal: Journal) -> dict[str, str]:
         with journal.read() as connection:
             return dict(connection.execute(text("SELECT name, sql FROM sqlite_schema WHERE type = 'index'")).all())
 
     today = Journal(tmp_path)
-    expected = indexes(today)
+    expected, expected_columns = indexes(today), columns(today)
     with today.write() as connection:
         connection.execute(text("CREATE INDEX records_by_fingerprint ON records (namespace, fingerprint, state)"))
         connection.execute(text("DROP INDEX records_by_key"))
         connection.execute(text("CREATE INDEX records_by_key ON records (namespace, key, state)"))
+        connection.execute(text("DROP TABLE signals"))
+        connection.execute(text(SIGNALS_OF_VERSION_2))
+        connection.execute(text("CREATE INDEX ix_signals_decision_seq ON signals (decision_seq)"))
+        connection.execute(
+            text("INSERT INTO namespaces (key, app, user_id, created_at) VALUES (1, 'default', 'ada', 0)")
+        )
+        connection.execute(
+            text("INSERT INTO signals VALUES (7, 1, 'r1', NULL, 'run_failed', -1.0, 5), (8, 1, 'r2', NULL, 'x', 0, 5)")
+        )
         today.set_meta(connection, "schema_version", "1")
     today.close()
     journal = Journal(tmp_path)
     assert indexes(journal) == expected
+    assert columns(journal) == expected_columns
+    with journal.read() as connection:
+        kept = connection.execute(text("SELECT seq, kind, name, turn_seq FROM signals ORDER BY seq")).all()
+    assert kept == [(7, "exception", "", None), (8, "x", "", None)]
     journal.close()
 
 

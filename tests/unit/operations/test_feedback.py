@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from automem_agents import MemoryController
+from automem_agents import MemoryController, Outcome, OutcomeKind
 from automem_agents.errors import InvalidInput, UnknownDecision
-from automem_agents.journal.schema import feedback, signals
+from automem_agents.journal.schema import feedback, signals, turns
 
 Open = Callable[..., MemoryController]
 
@@ -103,8 +103,48 @@ def test_a_run_that_fails_is_noted(memory: MemoryController) -> None:
     with pytest.raises(InvalidInput), memory.trajectory(run_id="r3") as run:
         run.recall("x", max_tokens=-1)  # a wrong call to memory says nothing about the run
     with memory.store.journal.read() as connection:
-        noted = [(row.run_id, row.kind, row.weight) for row in connection.execute(select(signals))]
-    assert noted == [("r1", "run_failed", -1.0)]
+        noted = [(row.run_id, row.kind, row.name, row.weight) for row in connection.execute(select(signals))]
+    assert noted == [("r1", "exception", "RuntimeError", -1.0)]
+
+
+def test_a_run_that_fails_while_memory_fails_too_raises_its_own_exception(
+    open_memory: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory = open_memory(user_id="ada")
+    run = memory.trajectory(run_id="r1")
+    memory.close()
+    with pytest.raises(RuntimeError, match="the agent broke"), run:
+        raise RuntimeError("the agent broke")
+    assert "could not note that the run failed" in caplog.text
+
+
+def test_outcomes_are_noted_once_with_their_turn(memory: MemoryController) -> None:
+    run = memory.trajectory(run_id="r1")
+    went_wrong = [Outcome(OutcomeKind.TOOL_ERROR, "search"), Outcome("invalid_output", "Weather")]
+    for _ in range(2):
+        run.observe({"role": "user", "content": "I live in Porto"}, turn_id="t1", outcomes=went_wrong)
+    memory.observe([], turn_id="t2", outcomes=[Outcome("exception", "TimeoutError")])
+    with memory.store.journal.read() as connection:
+        joined = select(turns.c.id, signals.c.kind, signals.c.name, signals.c.weight, signals.c.run_id)
+        noted = connection.execute(joined.join(turns, signals.c.turn_seq == turns.c.seq).order_by(signals.c.seq)).all()
+    assert noted == [
+        ("t1", "tool_error", "search", -0.5, "r1"),
+        ("t1", "invalid_output", "Weather", -0.5, "r1"),
+        ("t2", "exception", "TimeoutError", -1.0, None),
+    ]
+
+
+@pytest.mark.parametrize("outcomes", ["tool_error", [{"kind": "tool_error"}], None, 3])
+def test_outcomes_of_another_shape_are_refused(memory: MemoryController, outcomes: Any) -> None:
+    with pytest.raises(InvalidInput, match="list of Outcome"):
+        memory.observe({"role": "user", "content": "I live in Porto"}, outcomes=outcomes)
+    assert memory.records() == []
+
+
+@pytest.mark.parametrize(("kind", "name"), [("oops", "x"), ("tool_error", 3), ("tool_error", "\0"), (None, "x")])
+def test_an_outcome_must_make_sense(kind: Any, name: Any) -> None:
+    with pytest.raises(InvalidInput):
+        Outcome(kind, name)
 
 
 def test_remembered_text_sets_no_reward(memory: MemoryController) -> None:
