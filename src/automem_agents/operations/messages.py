@@ -36,7 +36,7 @@ class Message(BaseModel):
     role: str = "user"
     content: str | list[Any] | None = ""
     name: str | None = None
-    date: str | None = Field(None, max_length=200)
+    date: str | None = Field(default=None, max_length=200)
     occurred_at: datetime | None = None
     key: str | None = None
     kind: str = "log"

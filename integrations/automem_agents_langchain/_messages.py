@@ -1,0 +1,49 @@
+"""LangChain's messages as memory reads them, and what they say went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from automem_agents import Message, Outcome, OutcomeKind
+
+_ROLES: tuple[tuple[type[BaseMessage], str], ...] = (
+    (HumanMessage, "user"),
+    (AIMessage, "assistant"),
+    (ToolMessage, "tool"),
+)
+
+
+def role_of(message: BaseMessage) -> str | None:
+    """Return the role of a message; None for one that memory never keeps, as a system prompt."""
+    return next((role for kind, role in _ROLES if isinstance(message, kind)), None)
+
+
+def to_messages(messages: Iterable[BaseMessage], roles: Sequence[str] = ("user", "assistant")) -> list[Message]:
+    """Return what of a conversation is worth showing to memory: texts of the given roles.
+
+    Args:
+        messages: of one turn.
+        roles: out of user, assistant and tool.
+    """
+    read = ((role_of(message), str(message.text), message.name) for message in messages)
+    return [
+        Message(role=role, content=text, name=name or None)
+        for role, text, name in read
+        if role is not None and role in roles and text.strip()
+    ]
+
+
+def last_question(messages: Sequence[BaseMessage]) -> str:
+    """Return the text of the newest human message, or ``""``."""
+    return next((str(m.text) for m in reversed(messages) if isinstance(m, HumanMessage)), "")
+
+
+def failed_tools(messages: Iterable[BaseMessage]) -> list[Outcome]:
+    """Return an outcome for each tool message that says its tool failed."""
+    return [
+        Outcome(OutcomeKind.TOOL_ERROR, (m.name or "")[:256])
+        for m in messages
+        if isinstance(m, ToolMessage) and m.status == "error"
+    ]
