@@ -25,16 +25,18 @@ pytestmark = pytest.mark.any_index
 SOURCE = Path(automem_agents.__file__).parent
 ROOT = Path(__file__).parents[2]
 HEAVY = ("chromadb", "torch", "sklearn", "litellm", "wordllama", "tiktoken", "langchain_core", "llama_index")
-FILES = sorted(SOURCE.rglob("*.py"))
+ADAPTERS = sorted(folder for folder in (ROOT / "integrations").glob("automem_agents_*") if folder.is_dir())
+FILES = sorted(file for folder in (SOURCE, *ADAPTERS) for file in folder.rglob("*.py"))
 MODULES = sorted(
     module.name
-    for module in pkgutil.walk_packages([str(SOURCE)], "automem_agents.")
+    for folder in (SOURCE, *ADAPTERS)
+    for module in pkgutil.walk_packages([str(folder)], f"{folder.name}.")
     if not module.name.startswith(("automem_agents.cli", "automem_agents.bench"))
 )
 
 
 def named(path: Path) -> str:
-    return str(path.relative_to(SOURCE))
+    return str(path.relative_to(SOURCE if path.is_relative_to(SOURCE) else ROOT / "integrations"))
 
 
 def run(code: str, **environment: str) -> str:
@@ -175,6 +177,43 @@ def test_there_are_examples_in_docstrings() -> None:
     finder = doctest.DocTestFinder()
     examples = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
     assert len(examples) >= 25
+
+
+@pytest.mark.parametrize("adapter", [folder.name for folder in ADAPTERS])
+def test_importing_an_adapter_brings_no_framework(adapter: str) -> None:
+    code = f"import sys, {adapter}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    assert run(code).strip() == "[]"
+
+
+@pytest.mark.parametrize("adapter", [folder.name for folder in ADAPTERS])
+def test_the_names_of_an_adapter_can_be_had_and_are_documented(adapter: str) -> None:
+    package = importlib.import_module(adapter)
+    assert package.__all__ == sorted(package.__all__)
+    for name in package.__all__:
+        assert inspect.getdoc(getattr(package, name)), name
+    with pytest.raises(AttributeError, match="nothing_such"):
+        package.nothing_such  # noqa: B018
+
+
+@pytest.mark.parametrize("adapter", [folder.name for folder in ADAPTERS])
+def test_an_adapter_without_its_framework_says_what_to_install(adapter: str) -> None:
+    code = f"""
+import sys
+for name in ("langchain", "langchain_core", "langchain_classic", "langgraph", "llama_index", "litellm"):
+    sys.modules[name] = None
+import {adapter}
+from automem_agents.errors import MissingExtra
+told = 0
+for name in {adapter}.__all__:
+    try:
+        getattr({adapter}, name)
+    except MissingExtra as error:
+        assert "pip install 'automem-agents[" in str(error), error
+        told += 1
+print(told)
+"""
+    names = importlib.import_module(adapter).__all__
+    assert int(run(code)) > len(names) / 2 - 1
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:
