@@ -11,7 +11,10 @@ from typing import Any
 from automem_agents.errors import MissingExtra
 
 # name -> the module it is in, and the extra that brings what the module imports
-_LAZY: dict[str, tuple[str, str]] = {}
+_LAZY: dict[str, tuple[str, str]] = {
+    "create_manage_memory_tool": ("tools", "langchain"),
+    "create_search_memory_tool": ("tools", "langchain"),
+}
 
 __all__ = sorted(_LAZY)
 

@@ -1,0 +1,65 @@
+"""Which run a call belongs to, for the parts that LangChain calls without saying so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from langchain_core.runnables.config import ensure_config
+
+from automem_agents import MemoryController
+from automem_agents.errors import InvalidInput
+from automem_agents_langchain._whose import Run, Whose
+
+
+class Scope(TypedDict):
+    """The namespace keywords of the memory's verbs."""
+
+    user_id: str
+    agent_id: str | None
+    app: str
+
+
+def checked_memory(memory: object) -> MemoryController:
+    """Return the memory.
+
+    Raises:
+        InvalidInput: if it is something else.
+    """
+    if not isinstance(memory, MemoryController):
+        raise InvalidInput(f"memory must be an open MemoryController, not {type(memory).__name__}")
+    return memory
+
+
+def current_run(config: Mapping[str, Any] | None = None) -> Run:
+    """Return what is known of the run that this is called in.
+
+    Args:
+        config: of the call, if there is one; what it leaves out comes from the runnable around the call.
+    """
+    outer: Mapping[str, Any] = ensure_config()
+    own = config or {}
+    known = {name: {**(outer.get(name) or {}), **(own.get(name) or {})} for name in ("configurable", "metadata")}
+    return Run(known, _context())
+
+
+def _context() -> object:
+    """Return the context of the LangGraph run that this is called in, if it is in one."""
+    graphs = sys.modules.get("langgraph.runtime")  # not loaded: nobody runs a graph
+    if graphs is None:
+        return None
+    try:
+        return getattr(graphs.get_runtime(), "context", None)
+    except (RuntimeError, KeyError):  # called outside of a graph
+        return None
+
+
+def scope_of(memory: MemoryController, whose: Whose, run: Run) -> Scope:
+    """Return the namespace keywords for a verb of the memory.
+
+    Raises:
+        ScopeRequired: if nobody says whose memory it is.
+    """
+    namespace = whose.trajectory(memory, run).namespace
+    return {"user_id": namespace.user_id, "agent_id": namespace.agent_id, "app": namespace.app}
