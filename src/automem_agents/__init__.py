@@ -24,6 +24,7 @@ from automem_agents.types import (
 if TYPE_CHECKING:
     from automem_agents.controller import MemoryController
     from automem_agents.operations.messages import Message
+    from automem_agents.operations.transcript import Transcript
     from automem_agents.settings import Settings
     from automem_agents.trajectory import Trajectory
 
@@ -48,6 +49,7 @@ __all__ = [
     "Settings",
     "State",
     "Trajectory",
+    "Transcript",
 ]
 
 # The store needs SQLAlchemy and NumPy; naming what is rarely all needed keeps the import itself light.
@@ -56,6 +58,7 @@ _LAZY = {
     "Message": "automem_agents.operations.messages",
     "Settings": "automem_agents.settings",
     "Trajectory": "automem_agents.trajectory",
+    "Transcript": "automem_agents.operations.transcript",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -24,6 +25,7 @@ from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import load_decision
 from automem_agents.operations.messages import Messages, Turn, checked_turn
 from automem_agents.operations.read import ReadRequest
+from automem_agents.operations.transcript import Retention, Transcript
 from automem_agents.operations.transfer import ImportReport, export_file, import_file
 from automem_agents.operations.write import observe
 from automem_agents.policies import RulesPolicy
@@ -242,6 +244,26 @@ class MemoryController(RecordVerbs):
     def consolidate(self, **scope: Unpack[Scope]) -> list[Decision]:
         """Merge exact and near duplicates; each decision can be undone."""
         return consolidate(self.store, self._defaults.namespace(scope))
+
+    def transcript(
+        self,
+        session: str,
+        *,
+        max_messages: int | None = None,
+        max_age: timedelta | None = None,
+        **scope: Unpack[Scope],
+    ) -> Transcript:
+        """Open the raw messages of a session, for a framework that keeps a chat history; ``recall`` never sees them.
+
+        Args:
+            max_messages: at most so many are kept; None for all.
+            max_age: older ones are removed; None for never.
+
+        Raises:
+            InvalidInput, ScopeRequired: if an argument is wrong.
+        """
+        namespace, retention = self._defaults.namespace(scope), Retention(max_messages, max_age)
+        return Transcript(self.store, namespace, session, retention, self._scrubber)
 
     # -- why -----------------------------------------------------------------------------------------------------
 
