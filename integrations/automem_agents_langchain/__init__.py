@@ -12,6 +12,8 @@ from automem_agents.errors import MissingExtra
 
 # name -> the module it is in, and the extra that brings what the module imports
 _LAZY: dict[str, tuple[str, str]] = {
+    "AutoMemCallbackHandler": ("callbacks", "langchain"),
+    "AutoMemMiddleware": ("middleware", "langchain"),
     "create_manage_memory_tool": ("tools", "langchain"),
     "create_search_memory_tool": ("tools", "langchain"),
 }

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from automem_agents import Message, Outcome, OutcomeKind
+from automem_agents.errors import InvalidInput
+from automem_agents.types import checked_id
 
 _ROLES: tuple[tuple[type[BaseMessage], str], ...] = (
     (HumanMessage, "user"),
@@ -15,8 +17,27 @@ _ROLES: tuple[tuple[type[BaseMessage], str], ...] = (
 )
 
 
+def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
+    """Return the roles whose messages memory is shown.
+
+    Raises:
+        InvalidInput: if they are no list out of user, assistant and tool.
+    """
+    known = [role for _, role in _ROLES]
+    if (
+        isinstance(roles, str)
+        or not isinstance(roles, Sequence)
+        or not roles
+        or any(role not in known for role in roles)
+    ):
+        raise InvalidInput(f"roles must be a list out of {', '.join(known)}, not {roles!r}")
+    return tuple(roles)
+
+
 def role_of(message: BaseMessage) -> str | None:
-    """Return the role of a message; None for one that memory never keeps, as a system prompt."""
+    """Return the role of a message; None for one that memory never keeps, as a system prompt or a summary."""
+    if message.additional_kwargs.get("lc_source") == "summarization":  # nobody said it
+        return None
     return next((role for kind, role in _ROLES if isinstance(message, kind)), None)
 
 
@@ -29,7 +50,7 @@ def to_messages(messages: Iterable[BaseMessage], roles: Sequence[str] = ("user",
     """
     read = ((role_of(message), str(message.text), message.name) for message in messages)
     return [
-        Message(role=role, content=text, name=name or None)
+        Message(role=role, content=text, name=usable_name(name) or None)
         for role, text, name in read
         if role is not None and role in roles and text.strip()
     ]
@@ -37,13 +58,21 @@ def to_messages(messages: Iterable[BaseMessage], roles: Sequence[str] = ("user",
 
 def last_question(messages: Sequence[BaseMessage]) -> str:
     """Return the text of the newest human message, or ``""``."""
-    return next((str(m.text) for m in reversed(messages) if isinstance(m, HumanMessage)), "")
+    return next((str(m.text) for m in reversed(messages) if role_of(m) == "user"), "")
 
 
 def failed_tools(messages: Iterable[BaseMessage]) -> list[Outcome]:
     """Return an outcome for each tool message that says its tool failed."""
     return [
-        Outcome(OutcomeKind.TOOL_ERROR, (m.name or "")[:256])
+        Outcome(OutcomeKind.TOOL_ERROR, usable_name(m.name))
         for m in messages
         if isinstance(m, ToolMessage) and m.status == "error"
     ]
+
+
+def usable_name(name: str | None) -> str:
+    """Return a name, or ``""`` where it is none: models invent names, and an odd one must not cost the turn."""
+    try:
+        return checked_id("name", (name or "")[:256])
+    except InvalidInput:
+        return ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from string import Formatter
 from typing import Any
 
 from automem_agents import MemoryController, Trajectory
 from automem_agents.errors import InvalidInput, ScopeRequired
+from automem_agents.types import checked_id
 
 _HOW = (
     "put it into the context (context={'user_id': ...}) or into config['configurable'] or config['metadata'], "
@@ -39,9 +41,14 @@ class Run:
 
     @property
     def thread_id(self) -> str | None:
-        """The conversation, for provenance."""
+        """The conversation, for provenance; one that is no id of ours, as a very long one, by its digest."""
         found = self.value("thread_id")
-        return None if found is None else str(found)
+        if found is None or found == "":
+            return None
+        try:
+            return checked_id("thread_id", str(found))
+        except InvalidInput:
+            return "thread_" + blake2b(str(found).encode(errors="replace"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)

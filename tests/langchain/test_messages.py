@@ -34,3 +34,15 @@ def test_the_question_is_the_newest_human_message() -> None:
     assert last_question(TURN) == "Where is my parcel?"
     assert last_question([HumanMessage([{"type": "text", "text": "a"}, {"type": "image", "url": "x"}])]) == "a"
     assert last_question([AIMessage("hi")]) == ""
+
+
+def test_a_summary_was_said_by_nobody() -> None:
+    summary = HumanMessage("Here is a summary: ...", additional_kwargs={"lc_source": "summarization"})
+    assert to_messages([summary, HumanMessage("And now?")])[0].text == "And now?"
+    assert last_question([HumanMessage("And now?"), summary]) == "And now?"
+
+
+def test_an_odd_name_does_not_cost_the_turn() -> None:
+    for name in ("a\0b", " ", "x" * 1000):
+        assert len(to_messages([HumanMessage("I like tea", name=name)])) == 1
+        assert len(failed_tools([ToolMessage("no", name=name, tool_call_id="1", status="error")])) == 1

@@ -71,6 +71,13 @@ def test_the_thread_is_provenance(memory: MemoryController) -> None:
     assert Whose().trajectory(memory, Run()).run_id.startswith("run_")
 
 
+@pytest.mark.parametrize("odd", ["x" * 300, "a\0b", " ", "\ud800"])
+def test_a_thread_that_is_no_id_of_ours_has_a_digest(memory: MemoryController, odd: str) -> None:
+    run = Run({"configurable": {"thread_id": odd}})
+    assert Whose().trajectory(memory, run).session == run.thread_id == Run({"metadata": {"thread_id": odd}}).thread_id
+    assert Run({"configurable": {"thread_id": ""}}).thread_id is None
+
+
 def test_nobody_s_memory_is_an_error_that_says_what_to_do(open_memory: Any) -> None:
     with open_memory() as memory, pytest.raises(ScopeRequired, match=r"config\['configurable'\]"):
         Whose().trajectory(memory, Run({"configurable": {"thread_id": "t"}}))
