@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automem_agents import MemoryController
+from automem_agents.adapters import Run, Whose
 from automem_agents.errors import InvalidInput, ScopeRequired
-from automem_agents_langchain._whose import Run, Whose
 
 pytestmark = pytest.mark.any_index
 

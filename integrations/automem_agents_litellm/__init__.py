@@ -1,0 +1,16 @@
+"""Memory for LiteLLM: completions that recall and observe, a collector, and language models for those who want to pay.
+
+Names are imported where they are first used.
+"""
+
+from __future__ import annotations
+
+from automem_agents.adapters import lazy_names
+
+# name -> the module it is in, and the extra that brings what the module imports
+_LAZY: dict[str, tuple[str, str]] = {}
+
+__all__ = sorted(_LAZY)
+
+
+__getattr__ = lazy_names(__name__, _LAZY)
