@@ -1,0 +1,41 @@
+"""What tests of agents look at: the signals on record, and what of the memory got where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.load import dumps
+from langgraph.checkpoint.memory import InMemorySaver
+from sqlalchemy import select
+
+from automem_agents import MemoryController
+from automem_agents.journal.schema import signals, turns
+
+
+def signals_of(memory: MemoryController) -> list[tuple[str, str]]:
+    """Return the kind and the name of each signal on record, in order."""
+    with memory.store.journal.read() as connection:
+        return [tuple(row) for row in connection.execute(select(signals.c.kind, signals.c.name).order_by("seq"))]
+
+
+def turns_of(memory: MemoryController) -> int:
+    """Return how many turns are on record."""
+    with memory.store.journal.read() as connection:
+        return len(connection.execute(select(turns.c.seq)).all())
+
+
+def texts_of(memory: MemoryController, **scope: str) -> list[str]:
+    """Return the texts of the live records, in order of age."""
+    return [record.text for record in memory.records(**scope)]
+
+
+def said(text: str) -> dict[str, Any]:
+    """Return an agent's input."""
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+def checkpoints(saver: InMemorySaver) -> Iterator[str]:
+    """Yield all that a checkpointer keeps, as text."""
+    for saved in saver.list(None):
+        yield dumps([saved.checkpoint, saved.metadata, saved.pending_writes])
