@@ -19,12 +19,12 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from automem_agents import MemoryController, Outcome, OutcomeKind, Recall
+from automem_agents.adapters import Run, Whose
 from automem_agents.errors import InvalidInput
 from automem_agents_langchain._inject import before_question, into_system, with_token
 from automem_agents_langchain._messages import checked_roles, last_question, usable_name
 from automem_agents_langchain._run import checked_memory, current_run
 from automem_agents_langchain._turns import OpenTurns, Place, Turn, begun_with, graph_of
-from automem_agents_langchain._whose import Run, Whose
 from automem_agents_langchain.callbacks import tell_handlers
 
 log = logging.getLogger(__name__)

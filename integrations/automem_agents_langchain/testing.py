@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation
 
 Step = str | AIMessage | Exception
 Play = Callable[[list[BaseMessage]], Step]
@@ -72,7 +72,7 @@ class ScriptedChatModel(BaseChatModel):
         'Hi, I am Ada'
     """
 
-    script: Sequence[Step] | Play
+    script: SkipValidation[Sequence[Step] | Play]
     requests: list[Request] = Field(default_factory=list, exclude=True)
     _lock: Any = PrivateAttr(default_factory=Lock)
     _played: int = PrivateAttr(default=0)
