@@ -10,11 +10,20 @@ from automem_agents.adapters import lazy_names
 # name -> the module it is in, and the extra that brings what the module imports
 _LAZY: dict[str, tuple[str, str]] = {
     "AutoMemCallbackHandler": ("callbacks", "langchain"),
+    "AutoMemChatMessageHistory": ("history", "langchain"),
+    "AutoMemClassicMemory": ("classic", "langchain-classic"),
     "AutoMemMiddleware": ("middleware", "langchain"),
+    "AutoMemRecall": ("runnables", "langchain"),
+    "AutoMemRetriever": ("retriever", "langchain"),
+    "LangChainEmbedder": ("embeddings", "langchain"),
+    "commit_node": ("nodes", "langgraph"),
     "create_manage_memory_tool": ("tools", "langchain"),
     "create_search_memory_tool": ("tools", "langchain"),
     "feedback_from_langsmith": ("langsmith", "langchain"),
+    "recall_node": ("nodes", "langgraph"),
     "token_in": ("langsmith", "langchain"),
+    "with_memory": ("runnables", "langchain"),
+    "with_recalled": ("_part", "langgraph"),
 }
 
 __all__ = sorted(_LAZY)

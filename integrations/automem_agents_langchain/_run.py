@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 from langchain_core.runnables.config import ensure_config
 
 from automem_agents import MemoryController
+from automem_agents.adapters import Run, Whose
 from automem_agents.errors import InvalidInput
-from automem_agents_langchain._whose import Run, Whose
 
 
 class Scope(TypedDict):

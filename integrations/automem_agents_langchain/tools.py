@@ -15,9 +15,9 @@ from pydantic import Field, TypeAdapter, ValidationError, create_model
 from pydantic.v1 import ValidationError as ValidationErrorV1
 
 from automem_agents import Hit, MemoryController, Receipt
+from automem_agents.adapters import Run, Whose
 from automem_agents.errors import AutoMemError, Conflict, InvalidInput, NotFound, ScopeRequired
 from automem_agents_langchain._run import checked_memory, current_run, scope_of
-from automem_agents_langchain._whose import Run, Whose
 
 log = logging.getLogger(__name__)
 

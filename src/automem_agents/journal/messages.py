@@ -25,7 +25,7 @@ class Body(NamedTuple):
 class Count(NamedTuple):
     """How many there are."""
 
-    count: int
+    number: int
 
 
 _IN_SESSION = (
@@ -49,7 +49,7 @@ def newest_messages(connection: Connected, namespace: int, session: str, since: 
 def count_messages(connection: Connected, namespace: int, session: str, since: int) -> int:
     """Return how many messages of a session are not older than ``since``."""
     found = _COUNT.first(connection, in_namespace=namespace, in_session=session, since=since)
-    return 0 if found is None else found.count
+    return 0 if found is None else found.number
 
 
 def insert_messages(connection: Connection, namespace: int, session: str, bodies: Sequence[Any], now: int) -> None:

@@ -1,0 +1,128 @@
+"""What all parts need that recall and observe: whose memory, how much, and that a failing memory fails no chain."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ParamSpec, Self, TypeVar
+
+from langchain_core.messages import BaseMessage, SystemMessage
+
+from automem_agents import MemoryController, Outcome, OutcomeKind, Recall, Trajectory
+from automem_agents.adapters import Run, Whose
+from automem_agents.errors import InvalidInput
+from automem_agents_langchain._messages import checked_roles, failed_tools, to_messages, usable_name
+from automem_agents_langchain._run import checked_memory, current_run
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A memory as one part of a chain or graph uses it; made by ``checked``."""
+
+    memory: MemoryController
+    whose: Whose
+    max_tokens: int | None
+    top_k: int | None
+    roles: tuple[str, ...]
+
+    @classmethod
+    def checked(
+        cls,
+        memory: object,
+        whose: Whose,
+        max_tokens: int | None = None,
+        top_k: int | None = None,
+        roles: Sequence[str] = ("user", "assistant"),
+    ) -> Self:
+        """Check the arguments that the user gave.
+
+        Raises:
+            InvalidInput: if one is wrong.
+        """
+        checked_least("max_tokens", max_tokens, 0)
+        checked_least("top_k", top_k, 1)
+        return cls(checked_memory(memory), whose, max_tokens, top_k, checked_roles(roles))
+
+    def trajectory(self, run: Run | Mapping[str, Any] | None) -> Trajectory:
+        """Return the trajectory of the run, or of the call's config, that a call belongs to.
+
+        Raises:
+            ScopeRequired: if nobody says whose memory it is.
+        """
+        return self.whose.trajectory(self.memory, run if isinstance(run, Run) else current_run(run))
+
+    def recall(self, trajectory: Trajectory, question: str) -> Recall | None:
+        """Return what is worth knowing; None where nothing was asked or memory failed."""
+        if not question.strip():
+            return None
+        return self.safely(trajectory.recall, question, max_tokens=self.max_tokens, top_k=self.top_k)
+
+    def observe(
+        self,
+        trajectory: Trajectory,
+        messages: Sequence[BaseMessage],
+        error: Exception | None = None,
+        turn_id: str | None = None,
+    ) -> None:
+        """Hand a turn to memory, with the failures that its messages show and the exception that ended it."""
+        outcomes = failed_tools(messages)
+        if error is not None:
+            outcomes.append(Outcome(OutcomeKind.EXCEPTION, usable_name(type(error).__name__)))
+        said = to_messages(messages, self.roles)
+        if said or outcomes:
+            self.safely(trajectory.observe, said, turn_id=turn_id, outcomes=outcomes)
+
+    def safely(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Return what a verb of the memory returns; where it raises, None, unless the memory is strict."""
+        try:
+            return verb(*args, **kwargs)
+        except Exception as error:
+            if self.memory.store.settings.strict:
+                raise
+            log.warning("memory failed, the run goes on without it: %s: %s", type(error).__name__, error)
+            return None
+
+
+def checked_least(name: str, value: object, least: int) -> None:
+    """Check a number that may be left out.
+
+    Raises:
+        InvalidInput: if it is less than ``least`` or no integer.
+    """
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise InvalidInput(f"{name} must be an integer of at least {least}, not {value!r}")
+
+
+def is_pause(error: BaseException) -> bool:
+    """Return whether an exception is how LangGraph interrupts a run, which is no failure."""
+    graphs = sys.modules.get("langgraph.errors")  # not loaded: nobody runs a graph
+    return graphs is not None and isinstance(error, graphs.GraphBubbleUp)
+
+
+def with_recalled(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:
+    r"""Return messages for a model, with recalled text at the end of their system message.
+
+    Args:
+        messages: of a conversation; they stay as they are.
+        text: as ``recall_node`` leaves it in the state; with ``""`` the messages are returned as they were.
+
+    Examples:
+        >>> [m.content for m in with_recalled([SystemMessage("Be kind."), SystemMessage("Be brief.")], "Ada likes tea")]
+        ['Be kind.\n\nAda likes tea', 'Be brief.']
+    """
+    if not text:
+        return list(messages)
+    if not messages or not isinstance(messages[0], SystemMessage):
+        return [SystemMessage(text), *messages]
+    system, *others = messages
+    if isinstance(system.content, str):
+        content: Any = f"{system.content}\n\n{text}" if system.content else text
+    else:
+        content = [*system.content, {"type": "text", "text": text}]
+    return [system.model_copy(update={"content": content}), *others]
