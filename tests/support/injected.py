@@ -1,0 +1,107 @@
+"""A pytest plugin for LangChain's own tests: every agent that they create gets one middleware more.
+
+``INJECTED`` says which: ``none``, ``noop`` (has the hooks of ours, and does nothing in them) or ``automem``. What came
+of each test, and how much of it passed through the middleware, is written to the file that ``INJECTED_REPORT`` names.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import langchain.agents
+import pytest
+from blockbuster import blockbuster_ctx
+from langchain.agents import AgentState, factory
+from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+
+from automem_agents import MemoryController
+
+WHICH = os.environ.get("INJECTED", "none")
+Make = Callable[[int], AgentMiddleware[Any, Any]]
+
+
+class Noop(AgentMiddleware[AgentState[Any], None]):
+    """Has the hooks that our middleware has."""
+
+    def before_agent(self, state: Any, runtime: Any) -> None:
+        """Do nothing."""
+
+    async def abefore_agent(self, state: Any, runtime: Any) -> None:
+        """Do nothing."""
+
+    def after_agent(self, state: Any, runtime: Any) -> None:
+        """Do nothing."""
+
+    async def aafter_agent(self, state: Any, runtime: Any) -> None:
+        """Do nothing."""
+
+    def wrap_model_call(
+        self, request: ModelRequest[None], handler: Callable[[ModelRequest[None]], ModelResponse[Any]]
+    ) -> ModelResponse[Any]:
+        """Pass the request on."""
+        return handler(request)
+
+    async def awrap_model_call(
+        self, request: ModelRequest[None], handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        """Pass the request on."""
+        return await handler(request)
+
+
+class Injection:
+    """Adds a middleware to each agent, and reports on the tests."""
+
+    def __init__(self, make: Make | None, memory: MemoryController | None) -> None:
+        self.make, self.memory = make, memory
+        self.agents = 0
+        self.outcomes: dict[str, str] = {}
+        original = factory.create_agent
+
+        @functools.wraps(original)
+        def create_agent(*args: Any, middleware: Any = (), **kwargs: Any) -> Any:
+            self.agents += 1
+            more = [] if make is None else [make(self.agents)]
+            return original(*args, middleware=[*middleware, *more], **kwargs)
+
+        factory.create_agent = langchain.agents.create_agent = create_agent
+
+    @pytest.fixture(autouse=True)
+    def nothing_blocks_the_loop(self) -> Iterator[None]:
+        """As LangChain's own conftest, which a run of a part of the tests leaves out."""
+        with blockbuster_ctx():
+            yield
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the worst outcome of a test's phases."""
+        if report.outcome != "passed" or report.when == "call":
+            known = self.outcomes.get(report.nodeid)
+            self.outcomes[report.nodeid] = "failed" if "failed" in (known, report.outcome) else report.outcome
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the report."""
+        found: dict[str, Any] = {"outcomes": self.outcomes, "agents": self.agents}
+        if self.memory is not None:
+            health = self.memory.health()
+            found |= {"decisions": health.decisions, "failures": dict(health.failures)}
+            self.memory.close()
+        Path(os.environ["INJECTED_REPORT"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the injection in place before any test is imported."""
+    memory, make = None, None
+    if WHICH == "noop":
+        make = lambda number: Noop()  # noqa: E731
+    elif WHICH == "automem":
+        from automem_agents_langchain import AutoMemMiddleware
+
+        memory = MemoryController.open(tempfile.mkdtemp())
+        # a user of its own for each agent: the memory is empty, whatever the tests before it said
+        make = lambda number: AutoMemMiddleware(memory, user_id=f"user-{number}")  # noqa: E731
+    config.pluginmanager.register(Injection(make, memory), "injection")
