@@ -283,14 +283,14 @@ class _WithMemory(Runnable[Any, Any]):
             return inputs
         if isinstance(inputs, PromptValue):
             return with_recalled(inputs.to_messages(), text)
-        if isinstance(inputs, str):
-            if self._takes_text:
-                return with_recalled([HumanMessage(inputs)], text)
-            raise InvalidInput(
-                "memory can't be put into a string that goes into a chain: give the chain a dictionary and its prompt "
-                f"the variable {self._memory_key!r}, or use AutoMemRecall as a step of the chain"
-            )
-        return with_recalled(convert_to_messages([inputs] if isinstance(inputs, BaseMessage) else inputs), text)
+        if isinstance(inputs, list | tuple):
+            return with_recalled(convert_to_messages(inputs), text)
+        if isinstance(inputs, str) and self._takes_text:
+            return with_recalled([HumanMessage(inputs)], text)
+        raise InvalidInput(
+            f"memory can't be put into a {type(inputs).__name__} that goes into this chain: give the chain a "
+            f"dictionary and its prompt the variable {self._memory_key!r}, or use AutoMemRecall as a step of the chain"
+        )
 
 
 def _under(key: str | None, value: Any) -> Any:
