@@ -26,7 +26,7 @@ def into_system(request: ModelRequest[Any], text: str) -> ModelRequest[Any]:
 def before_question(request: ModelRequest[Any], text: str) -> ModelRequest[Any]:
     """Return a request with a text before its newest human message, so that all above it stays as it was."""
     messages = request.messages
-    place = max(n for n, message in enumerate(messages) if isinstance(message, HumanMessage))
+    place = max((n for n, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
     return request.override(messages=[*messages[:place], HumanMessage(text), *messages[place:]])
 
 

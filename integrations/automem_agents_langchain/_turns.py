@@ -89,6 +89,8 @@ class Turn:
         outcomes: what went wrong, as far as the messages don't show it.
         error: the class of the exception that the model call raised last, if it did.
         done: whether it ended well.
+        begun_here: whether this process saw it begin, and so knows whether the model was called.
+        called: whether it was.
     """
 
     trajectory: Trajectory
@@ -99,11 +101,14 @@ class Turn:
     outcomes: list[Outcome] = field(default_factory=list)
     error: str = ""
     done: bool = False
+    begun_here: bool = False
+    called: bool = False
     _failed: bool = field(default=False, init=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def saw(self, messages: Sequence[BaseMessage]) -> None:
         """Note what people asked, as the model is shown it; what was summarised away meanwhile stays noted."""
+        self.called = True
         mine = [m for m in messages if role_of(m) == "user" and identity(m) in self.ids]
         self.asked = mine or self.asked
 
@@ -123,9 +128,14 @@ class Turn:
         """Return the turn's messages of a conversation, also where its first ones were summarised away."""
         return since(messages, self.ids) or [*self.asked, *_after_people(messages)]
 
-    def observe(self, messages: Sequence[BaseMessage]) -> Receipt:
-        """Hand the finished turn of a conversation to memory; a repeated call changes nothing."""
+    def observe(self, messages: Sequence[BaseMessage]) -> Receipt | None:
+        """Hand the finished turn of a conversation to memory; a repeated call changes nothing.
+
+        A turn that the model was not called for is not observed: a guard stopped it, and meant it.
+        """
         self.done = True
+        if self.begun_here and not self.called:
+            return None
         said = self.of(messages)
         turn_id = turn_id_of(self.place.thread, map(identity, said))
         outcomes = [*failed_tools(said), *self.outcomes]
@@ -181,6 +191,7 @@ class OpenTurns:
             self._turns.pop((turn.place, turn.ids), None)  # what an earlier attempt recalled may be old
             left = [key for key in self._turns if key[0] == turn.place] if turn.place.thread is not None else []
             dead = [self._turns.pop(key) for key in left]
+        turn.begun_here = True
         self.open(turn)
         return [old for old in dead if not set(old.ids) & set(turn.ids)]
 

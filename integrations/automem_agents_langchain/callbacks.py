@@ -25,22 +25,30 @@ _PAUSES = "GraphBubbleUp"  # the base of what LangGraph raises to interrupt a ru
 
 @dataclass
 class _Outermost:
-    """An outermost run: what it was given, whether a middleware looks after it, and which tools failed in it."""
+    """An outermost run: what it was given, whether a middleware looks after some of it, and the error noted last."""
 
     inputs: object
     run: Run
     claimed: bool = False
-    failed_tools: list[Outcome] = field(default_factory=list)
+    noted: BaseException | None = None
 
 
 @dataclass
 class _Live:
-    """A run that goes on: the one around it, the outermost one, its name, and the turns that agents take in it."""
+    """A run that goes on.
+
+    Attributes:
+        parent: the run around it, if the handler was told of one.
+        name: of a tool.
+        turns: that an agent takes in it, if it is an agent's graph with the middleware.
+        failed: tools that failed in it, and in no agent's graph further inside.
+    """
 
     parent: UUID | None
     outermost: _Outermost
     name: str = ""
     turns: list[Turn] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
 
 
 class AutoMemCallbackHandler(BaseCallbackHandler):
@@ -125,22 +133,24 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
         self._tool_ended(run_id, failed=not _is_pause(error))
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Hand an outermost run that no middleware looks after to memory."""
+        """Hand an outermost run to memory, but for what a middleware looks after."""
         live = self._end(run_id)
-        if live is not None and live.parent is None and not live.outermost.claimed:
-            self._note(live.outermost, run_id, outputs, live.outermost.failed_tools)
+        if live is not None and live.parent is None and not live.turns:
+            self._note(live, run_id, outputs, live.failed)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close what died with a run."""
         live = self._end(run_id)
         if live is None or _is_pause(error):
             return
-        outcomes = [*live.outermost.failed_tools, Outcome(OutcomeKind.EXCEPTION, type(error).__name__)]
+        outcomes = [*live.failed, Outcome(OutcomeKind.EXCEPTION, type(error).__name__)]
         died = [turn for turn in live.turns or self._resumed(live) if not turn.done]
         for turn in died:
             turn.close_as_failed([*turn.outcomes, *outcomes])
-        if live.parent is None and not live.outermost.claimed and not died:
-            self._note(live.outermost, run_id, None, outcomes)
+        if died:
+            live.outermost.noted = error  # it is raised again in each run around this one
+        elif live.parent is None and not live.turns and live.outermost.noted is not error:
+            self._note(live, run_id, None, outcomes)
 
     def claim(self, node: UUID | None, turn: Turn) -> None:
         """Let a middleware say that it looks after a turn; ``node`` is the run in which it says so."""
@@ -186,24 +196,34 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
         if live is None or not failed:
             return
         outcome = Outcome(OutcomeKind.TOOL_ERROR, live.name)
-        live.outermost.failed_tools.append(outcome)
         if live.parent is None:  # a tool that nothing runs in
-            self._note(live.outermost, run_id, None, [outcome])
+            self._note(live, run_id, None, [outcome])
+        else:
+            self._caller(live).failed.append(outcome)
+
+    def _caller(self, live: _Live) -> _Live:
+        """Return the agent's graph that a run is in, else the outermost run."""
+        with self._lock:
+            while not live.turns and live.parent is not None and live.parent in self._live:
+                live = self._live[live.parent]
+        return live
 
     def _resumed(self, live: _Live) -> list[Turn]:
         """Return the open turn that an outermost run went on with, if it died before the middleware came to speak."""
-        thread = live.outermost.run.thread_id
-        if live.parent is not None or live.outermost.claimed or thread is None:
+        outermost = live.outermost
+        thread = outermost.run.thread_id
+        if live.parent is not None or outermost.claimed or thread is None or turn_of(outermost.inputs, None):
             return []
         with self._lock:
             turn = self._of_threads.get(thread)
         return [] if turn is None else [turn]
 
-    def _note(self, outermost: _Outermost, run_id: UUID, outputs: object, outcomes: Sequence[Outcome]) -> None:
-        said: list[BaseMessage] = turn_of(outermost.inputs, outputs) if self._observes else []
+    def _note(self, live: _Live, run_id: UUID, outputs: object, outcomes: Sequence[Outcome]) -> None:
+        observes = self._observes and not live.outermost.claimed
+        said: list[BaseMessage] = turn_of(live.outermost.inputs, outputs) if observes else []
         messages = to_messages(said, self._roles)
         if messages or outcomes:
-            trajectory = self._whose.trajectory(self.memory, outermost.run)
+            trajectory = self._whose.trajectory(self.memory, live.outermost.run)
             trajectory.observe(messages, turn_id=f"turn_{run_id}", outcomes=outcomes)
 
 

@@ -5,24 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Literal, NotRequired, ParamSpec, TypeVar, cast, get_args
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import PrivateStateAttr
-from langchain.agents.structured_output import StructuredOutputError
-from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
-from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from automem_agents import MemoryController, Outcome, OutcomeKind, Recall
+from automem_agents import MemoryController, Recall
 from automem_agents.adapters import Run, Whose
-from automem_agents.errors import InvalidInput
+from automem_agents.errors import AutoMemError, InvalidInput
 from automem_agents_langchain._inject import before_question, into_system, with_token
-from automem_agents_langchain._messages import checked_roles, last_question, usable_name
+from automem_agents_langchain._messages import checked_roles, last_question
+from automem_agents_langchain._outcomes import misfits, watching
 from automem_agents_langchain._run import checked_memory, current_run
 from automem_agents_langchain._turns import OpenTurns, Place, Turn, begun_with, graph_of
 from automem_agents_langchain.callbacks import tell_handlers
@@ -123,7 +120,7 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
 
     # -- a turn begins, the model is called, the turn ends -------------------------------------------------------
 
-    def before_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any]:
+    def before_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Begin a turn, and close one that the conversation has left open: its run died.
 
         Raises:
@@ -150,9 +147,9 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
             ScopeRequired: if nobody says whose memory it is.
         """
         turn, recall = self._recall(request)
-        with _watching(turn):
+        with watching(turn):
             response = handler(self._injected(request, recall))
-        return _seen(turn, request, response, recall)
+        return self._answered(turn, request, response, recall)
 
     def after_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Hand the turn to memory."""
@@ -163,7 +160,7 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
         self._turns.end(turn)
         return self._marked(state, None)
 
-    async def abefore_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any]:
+    async def abefore_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """As ``before_agent``, without blocking the event loop."""
         return await asyncio.to_thread(self.before_agent, state, runtime)
 
@@ -172,9 +169,9 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
     ) -> ModelResponse[Any]:
         """As ``wrap_model_call``, without blocking the event loop."""
         turn, recall = await asyncio.to_thread(self._recall, request)
-        with _watching(turn):
+        with watching(turn):
             response = await handler(self._injected(request, recall))
-        return _seen(turn, request, response, recall)
+        return self._answered(turn, request, response, recall)
 
     async def aafter_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """As ``after_agent``, without blocking the event loop."""
@@ -200,17 +197,18 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
         mark = state.get("automem_turn", {}).get(self.name)
         if mark is None:
             return ()
-        if mark["whose"] != place.namespace.key:  # what one user said must not get into the memory of another
+        if mark.get("whose") != place.namespace.key:  # what one user said must not get into the memory of another
             log.warning("a turn was begun for one user and goes on for another: it is not observed")
             return ()
-        return tuple(mark["ids"])
+        return tuple(mark.get("ids", ()))
 
-    def _marked(self, state: AutoMemState, turn: Turn | None) -> dict[str, Any]:
+    def _marked(self, state: AutoMemState, turn: Turn | None) -> dict[str, Any] | None:
         """Return the state's update that says which turn is open."""
-        others = {name: mark for name, mark in state.get("automem_turn", {}).items() if name != self.name}
-        if turn is None or not turn.ids:
-            return {"automem_turn": others}
-        return {"automem_turn": {**others, self.name: Mark(ids=list(turn.ids), whose=turn.place.namespace.key)}}
+        before = state.get("automem_turn", {})
+        marks = {name: mark for name, mark in before.items() if name != self.name}
+        if turn is not None and turn.ids:
+            marks[self.name] = Mark(ids=list(turn.ids), whose=turn.place.namespace.key)
+        return None if marks == before else {"automem_turn": marks}
 
     def _recall(self, request: ModelRequest[Any]) -> tuple[Turn, Recall | None]:
         turn = self._open_turn(cast(AutoMemState, request.state), request.runtime)
@@ -223,7 +221,15 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
         return turn, self._safely(recall, question, max_tokens=self._max_tokens, top_k=self._top_k)
 
     def _injected(self, request: ModelRequest[Any], recall: Recall | None) -> ModelRequest[Any]:
-        return self._inject(request, recall.text) if recall is not None and recall.text else request
+        if recall is None or not recall.text:
+            return request
+        return self._safely(self._inject, request, recall.text) or request
+
+    def _answered(
+        self, turn: Turn, request: ModelRequest[Any], response: ModelResponse[Any], recall: Recall | None
+    ) -> ModelResponse[Any]:
+        turn.outcomes.extend(misfits(request, response))
+        return response if recall is None or not recall.hits else with_token(response, recall)
 
     def _safely(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Return what a verb of the memory returns; where it raises, None: the agent goes on without memory."""
@@ -233,7 +239,9 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
             if self.memory.store.settings.strict:
                 raise
             self.failures[type(error).__name__] += 1
-            log.warning("memory failed, the agent goes on without it: %s: %s", type(error).__name__, error)
+            unforeseen = not isinstance(error, AutoMemError)
+            kind = type(error).__name__
+            log.warning("memory failed, the agent goes on without it: %s: %s", kind, error, exc_info=unforeseen)
             return None
 
     def _bound_tools(self) -> list[BaseTool]:
@@ -244,32 +252,6 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
             create_search_memory_tool(self.memory, user_id=user_id, agent_id=agent_id, app=app),
             create_manage_memory_tool(self.memory, user_id=user_id, agent_id=agent_id, app=app),
         ]
-
-
-@contextmanager
-def _watching(turn: Turn) -> Iterator[None]:
-    """Note what a model call raises, for the case that it ends the run."""
-    try:
-        yield
-    except GraphBubbleUp:  # an interrupt
-        raise
-    except Exception as error:
-        turn.error = type(error).__name__
-        if isinstance(error, StructuredOutputError):
-            names = getattr(error, "tool_names", None) or [getattr(error, "tool_name", "")]
-            turn.outcomes.append(Outcome(OutcomeKind.INVALID_OUTPUT, usable_name(names[0])))
-        raise
-    turn.error = ""
-
-
-def _seen(
-    turn: Turn, request: ModelRequest[Any], response: ModelResponse[Any], recall: Recall | None
-) -> ModelResponse[Any]:
-    """Note an answer that did not fit its schema, and return the answer with the recall's token."""
-    if request.response_format is not None and response.structured_response is None:
-        names = dict.fromkeys(usable_name(m.name) for m in response.result if isinstance(m, ToolMessage))
-        turn.outcomes.extend(Outcome(OutcomeKind.INVALID_OUTPUT, name) for name in names)
-    return with_token(response, recall) if recall is not None and recall.hits else response
 
 
 def _checked_count(name: str, value: int | None, least: int) -> int | None:

@@ -15,10 +15,12 @@ from langchain.agents.structured_output import (
     ToolStrategy,
 )
 from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphRecursionError
 from langgraph.prebuilt import ToolRuntime
+from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
 from automem_agents import MemoryController
@@ -276,8 +278,6 @@ def test_what_the_middleware_sees_the_handler_does_not_count_again(memory: Memor
 
 
 def test_an_interrupt_is_no_failure(memory: MemoryController) -> None:
-    from langgraph.types import Command, interrupt
-
     def sail(text: str) -> str:
         """Ask first."""
         return str(interrupt("May I?"))
@@ -295,8 +295,6 @@ def test_an_interrupt_is_no_failure(memory: MemoryController) -> None:
 
 
 def test_a_resumed_run_that_dies_before_the_model_is_called(memory: MemoryController) -> None:
-    from langgraph.types import Command, interrupt
-
     def sail(text: str, runtime: ToolRuntime[Any, Any]) -> str:
         """Ask first, then fail."""
         raise Leaked(str(interrupt("May I?")))
@@ -332,3 +330,72 @@ def test_another_middleware_s_failure(memory: MemoryController) -> None:
     handler = AutoMemCallbackHandler(memory)
     failing(agent, False, Leaked, {"callbacks": [handler]})
     assert signals_of(memory) == [("exception", "Leaked")]
+
+
+def test_a_failure_in_an_agent_in_a_tool_is_counted_in_its_own_turn(memory: MemoryController) -> None:
+    middleware, handler = AutoMemMiddleware(memory), AutoMemCallbackHandler(memory)
+    inner = ScriptedChatModel(script=[calls(("shy", {"text": "x"})), calls(("leak", {"text": "x"}))])
+    helper = create_agent(inner, [leak, shy], middleware=[middleware])
+
+    def ask_the_helper(text: str) -> str:
+        """Ask another agent."""
+        return str(helper.invoke(said(text))["messages"][-1].text)
+
+    outer = ScriptedChatModel(script=[calls(("ask_the_helper", {"text": "Help with the Heron, please"}))])
+    agent = create_agent(outer, [ask_the_helper], middleware=[middleware], checkpointer=InMemorySaver())
+    failing(agent, False, Leaked, {"callbacks": [handler]})
+    of_the_helper = [("tool_error", "shy"), ("tool_error", "leak"), ("exception", "Leaked")]
+    assert signals_of(memory) == [*of_the_helper, ("tool_error", "ask_the_helper"), ("exception", "Leaked")]
+    assert handler._live == {}
+
+
+@pytest.mark.parametrize("agent_dies", [True, False])
+def test_a_failure_in_a_chain_around_an_agent_is_counted_once(memory: MemoryController, agent_dies: bool) -> None:
+    agent = agent_of(memory, TimeoutError() if agent_dies else "Noted.", checkpointer=None)
+
+    def parse(state: Any) -> Any:
+        raise KeyError("answer")
+
+    config: Any = {**T, "callbacks": [AutoMemCallbackHandler(memory, observe=True)]}
+    with pytest.raises(TimeoutError if agent_dies else KeyError):
+        (agent | RunnableLambda(parse)).invoke(said(BERTH), config)
+    assert signals_of(memory) == [("exception", "TimeoutError" if agent_dies else "KeyError")]
+    assert texts_of(memory).count(BERTH) == 1
+
+
+async def test_the_handler_and_a_cancelled_run(memory: MemoryController) -> None:
+    began = asyncio.Event()
+
+    async def slow(text: str) -> str:
+        """Take for ever."""
+        began.set()
+        await asyncio.sleep(600)
+        return text
+
+    script = ScriptedChatModel(script=[calls(("slow", {"text": "x"})), "I am."])
+    agent = create_agent(script, [slow], middleware=[AutoMemMiddleware(memory)], checkpointer=InMemorySaver())
+    config: Any = {**T, "callbacks": [AutoMemCallbackHandler(memory)]}
+    task = asyncio.create_task(agent.ainvoke(said(BERTH), config))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await agent.ainvoke(said(NEXT), config)
+    assert [kind for kind, _ in signals_of(memory)].count("exception") == 1
+    assert texts_of(memory).count(BERTH) == 1
+
+
+def test_another_run_of_a_thread_that_waits_does_not_close_its_turn(memory: MemoryController) -> None:
+    def sail(text: str) -> str:
+        """Ask first."""
+        return str(interrupt("May I?"))
+
+    config: Any = {**T, "callbacks": [AutoMemCallbackHandler(memory)], "metadata": {"thread_id": "T"}}
+    script = ScriptedChatModel(script=[calls(("sail", {"text": "x"})), "Sailed."])
+    agent = create_agent(script, [sail], middleware=[AutoMemMiddleware(memory)], checkpointer=InMemorySaver())
+    agent.invoke(said(BERTH), config)
+    with pytest.raises(Leaked):
+        RunnableLambda(leak).invoke("What is the thread about?", config)
+    agent.invoke(Command(resume="yes"), config)
+    assert signals_of(memory) == [("exception", "Leaked")]
+    assert texts_of(memory) == [BERTH, "Sailed."]

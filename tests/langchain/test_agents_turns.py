@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from agents import checkpoints, said, signals_of, texts_of, turns_of
 from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware, SummarizationMiddleware
+from langchain.agents.middleware import HumanInTheLoopMiddleware, SummarizationMiddleware, before_agent
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
@@ -224,14 +224,15 @@ def test_what_was_summarised_away_is_observed_and_the_summary_is_not(memory: Mem
     assert reads(memory) == 1
 
 
-def test_a_run_that_a_guard_ends_before_memory_saw_it_is_not_observed(memory: MemoryController) -> None:
-    from langchain.agents.middleware import before_agent
-
+@pytest.mark.parametrize("guard_first", [True, False])
+def test_a_run_that_a_guard_ends_is_not_observed(memory: MemoryController, guard_first: bool) -> None:
     @before_agent(can_jump_to=["end"])
     def guard(state: Any, runtime: Any) -> dict[str, Any]:
         return {"jump_to": "end", "messages": [AIMessage("I can't talk about that.")]}
 
-    agent = create_agent(ScriptedChatModel(script=[]), middleware=[guard, AutoMemMiddleware(memory)])
+    own = AutoMemMiddleware(memory)
+    middleware = [guard, own] if guard_first else [own, guard]
+    agent = create_agent(ScriptedChatModel(script=[]), middleware=middleware)
     agent.invoke(said("My card number is 4111 1111 1111 1111"))
     assert texts_of(memory) == []
 
