@@ -1,0 +1,61 @@
+"""What every adapter checks about what it is given, and how it goes on when memory fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from automem_agents.controller import MemoryController
+from automem_agents.errors import InvalidInput
+from automem_agents.types import checked_id
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def checked_memory(memory: object) -> MemoryController:
+    """Return the memory.
+
+    Raises:
+        InvalidInput: if it is something else.
+    """
+    if not isinstance(memory, MemoryController):
+        raise InvalidInput(f"memory must be an open MemoryController, not {type(memory).__name__}")
+    return memory
+
+
+def checked_least(name: str, value: int | None, least: int) -> int | None:
+    """Return a number that may be left out.
+
+    Raises:
+        InvalidInput: if it is less than ``least`` or no whole number.
+    """
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise InvalidInput(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return value
+
+
+def usable_name(name: object) -> str:
+    """Return a name, or ``""`` where it is none: models invent names, and an odd one must not cost the turn.
+
+    Examples:
+        >>> usable_name("search"), usable_name(None)
+        ('search', '')
+    """
+    try:
+        return checked_id("name", name[:256] if isinstance(name, str) else "")
+    except InvalidInput:
+        return ""
+
+
+def safely(memory: MemoryController, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """Return what a verb of the memory returns; where it raises, None, unless the memory is strict."""
+    try:
+        return verb(*args, **kwargs)
+    except Exception as error:
+        if memory.store.settings.strict:
+            raise
+        log.warning("memory failed, the call goes on without it: %s: %s", type(error).__name__, error)
+        return None
