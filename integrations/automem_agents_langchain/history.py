@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage, ToolMessage, message_to_dict, messages_from_dict
-from pydantic_core import to_jsonable_python
 
 from automem_agents import MemoryController
 from automem_agents.adapters import Whose
@@ -99,7 +99,6 @@ class AutoMemChatMessageHistory(BaseChatMessageHistory):
 
 
 def _as_json(message: BaseMessage) -> Any:
-    """Return a message as JSON; what of a tool's artifact has no such form is kept as text."""
-    return to_jsonable_python(
-        message_to_dict(message), serialize_unknown=True, inf_nan_mode="strings", bytes_mode="base64"
-    )
+    """Return a message as JSON; what has no such form, as an object in a tool's artifact, is kept as text."""
+    text = json.dumps(message_to_dict(message), default=str, skipkeys=True)
+    return json.loads(text, parse_constant=str)
