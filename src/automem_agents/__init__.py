@@ -23,6 +23,7 @@ from automem_agents.types import (
 
 if TYPE_CHECKING:
     from automem_agents.controller import MemoryController
+    from automem_agents.operations.items import ItemPut, ItemQuery, ItemStore, StoredItem
     from automem_agents.operations.messages import Message
     from automem_agents.operations.transcript import Transcript
     from automem_agents.settings import Settings
@@ -37,6 +38,9 @@ __all__ = [
     "Explanation",
     "FeedbackReceipt",
     "Hit",
+    "ItemPut",
+    "ItemQuery",
+    "ItemStore",
     "MemoryController",
     "MemoryRecord",
     "Message",
@@ -48,15 +52,20 @@ __all__ = [
     "Receipt",
     "Settings",
     "State",
+    "StoredItem",
     "Trajectory",
     "Transcript",
 ]
 
 # The store needs SQLAlchemy and NumPy; naming what is rarely all needed keeps the import itself light.
 _LAZY = {
+    "ItemPut": "automem_agents.operations.items",
+    "ItemQuery": "automem_agents.operations.items",
+    "ItemStore": "automem_agents.operations.items",
     "MemoryController": "automem_agents.controller",
     "Message": "automem_agents.operations.messages",
     "Settings": "automem_agents.settings",
+    "StoredItem": "automem_agents.operations.items",
     "Trajectory": "automem_agents.trajectory",
     "Transcript": "automem_agents.operations.transcript",
 }

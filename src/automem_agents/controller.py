@@ -22,6 +22,7 @@ from automem_agents.operations.consolidate import consolidate
 from automem_agents.operations.explain import explain
 from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run
 from automem_agents.operations.ids import new_id
+from automem_agents.operations.items import SHARED, ItemStore
 from automem_agents.operations.log import load_decision
 from automem_agents.operations.messages import Messages, Turn, checked_turn
 from automem_agents.operations.read import ReadRequest
@@ -264,6 +265,20 @@ class MemoryController(RecordVerbs):
         """
         namespace, retention = self._defaults.namespace(scope), Retention(max_messages, max_age)
         return Transcript(self.store, namespace, session, retention, self._scrubber)
+
+    def items(self, *, app: str | None = None, user_label: int | None = None) -> ItemStore:
+        """Open the JSON items of an app, for a framework that has a store of its own kind; ``recall`` never sees them.
+
+        Args:
+            app: default is the memory's.
+            user_label: which label of an item's path names the user whose ``erase`` removes it, from 0; None files all
+                items under the user ``shared-items``.
+
+        Raises:
+            InvalidInput: if an argument is wrong.
+        """
+        scope = {"user_id": SHARED} if app is None else {"user_id": SHARED, "app": app}
+        return ItemStore(self.store, self._defaults.namespace(scope), user_label, self._scrubber)
 
     # -- why -----------------------------------------------------------------------------------------------------
 

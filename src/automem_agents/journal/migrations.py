@@ -20,17 +20,21 @@ def _fewer_index_pages(connection: Connection) -> None:
     by_key.create(connection)
 
 
-def _signals_of_turns(connection: Connection) -> None:
-    """Signals belong to the turn that they were seen in, and say what they are about."""
+def _signals_of_turns_and_items(connection: Connection) -> None:
+    """Signals belong to the turn that they were seen in, and say what they are about; items stand in trees."""
     connection.exec_driver_sql("ALTER TABLE signals ADD COLUMN turn_seq INTEGER REFERENCES turns (seq)")
     connection.exec_driver_sql("ALTER TABLE signals ADD COLUMN name VARCHAR NOT NULL DEFAULT ''")
     connection.exec_driver_sql("UPDATE signals SET kind = 'exception' WHERE kind = 'run_failed'")
     by_turn = next(index for index in schema.signals.indexes if index.name == "ix_signals_turn_seq")
     by_turn.create(connection)
+    for table in (schema.item_vectors, schema.items):  # no version that was released put anything into them
+        table.drop(connection)
+    for table in (schema.items, schema.item_vectors):
+        table.create(connection)
 
 
 # version n -> the step that makes it n + 1
-MIGRATIONS: Mapping[int, Migration] = {1: _fewer_index_pages, 2: _signals_of_turns}
+MIGRATIONS: Mapping[int, Migration] = {1: _fewer_index_pages, 2: _signals_of_turns_and_items}
 
 
 def migrate(

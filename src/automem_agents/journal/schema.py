@@ -28,6 +28,7 @@ SCHEMA_VERSION = 3
 
 metadata = MetaData()
 _HAS_KEY = text("key IS NOT NULL")  # few records do
+_EXPIRES = text("expires_at IS NOT NULL")
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -128,14 +129,18 @@ items = Table(
     "items",
     metadata,
     _seq(),
-    _namespace(),
+    _namespace(),  # who erases it
+    Column("tree", BigInteger, nullable=False),  # all items of an app and agent: paths are unique in it
     Column("path", String, nullable=False),
     Column("name", String, nullable=False),
     Column("value", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("ttl", BigInteger),
     Column("expires_at", BigInteger),
-    UniqueConstraint("namespace", "path", "name"),
+    UniqueConstraint("tree", "path", "name"),
+    Index("items_by_namespace", "namespace"),
+    Index("items_by_expiry", "expires_at", sqlite_where=_EXPIRES, postgresql_where=_EXPIRES),
     sqlite_autoincrement=True,
 )
 
@@ -144,6 +149,7 @@ item_vectors = Table(
     metadata,
     Column("item_seq", _SEQ, ForeignKey("items.seq"), primary_key=True),
     Column("field", String, primary_key=True),
+    Column("space", String, nullable=False),  # vectors of different embedders can't be compared
     Column("vector", LargeBinary, nullable=False),
 )
 

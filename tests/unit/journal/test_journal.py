@@ -101,10 +101,22 @@ SIGNALS_OF_VERSION_2 = """CREATE TABLE signals (seq INTEGER NOT NULL PRIMARY KEY
     recorded_at BIGINT NOT NULL)"""
 
 
+ITEMS_OF_VERSION_2 = """CREATE TABLE items (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    namespace BIGINT NOT NULL REFERENCES namespaces (key), path VARCHAR NOT NULL, name VARCHAR NOT NULL,
+    value JSON NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, expires_at BIGINT,
+    UNIQUE (namespace, path, name))"""
+ITEM_VECTORS_OF_VERSION_2 = """CREATE TABLE item_vectors (item_seq INTEGER NOT NULL REFERENCES items (seq),
+    field VARCHAR NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (item_seq, field))"""
+CHANGED_AFTER_2 = ("signals", "items", "item_vectors")
+
+
 def test_a_store_of_version_1_gets_the_indexes_and_columns_of_today(tmp_path: Path) -> None:
-    def columns(journal: Journal) -> list[str]:
+    def columns(journal: Journal) -> dict[str, list[str]]:
         with journal.read() as connection:
-            return sorted(column["name"] for column in inspect(connection).get_columns("signals"))
+            looked_up = inspect(connection)
+            return {
+                table: sorted(column["name"] for column in looked_up.get_columns(table)) for table in CHANGED_AFTER_2
+            }
 
     def indexes(journal: Journal) -> dict[str, str]:
         with journal.read() as connection:
@@ -118,6 +130,10 @@ def test_a_store_of_version_1_gets_the_indexes_and_columns_of_today(tmp_path: Pa
         connection.execute(text("CREATE INDEX records_by_key ON records (namespace, key, state)"))
         connection.execute(text("DROP TABLE signals"))
         connection.execute(text(SIGNALS_OF_VERSION_2))
+        connection.execute(text("DROP TABLE item_vectors"))
+        connection.execute(text("DROP TABLE items"))
+        connection.execute(text(ITEMS_OF_VERSION_2))
+        connection.execute(text(ITEM_VECTORS_OF_VERSION_2))
         connection.execute(text("CREATE INDEX ix_signals_decision_seq ON signals (decision_seq)"))
         connection.execute(
             text("INSERT INTO namespaces (key, app, user_id, created_at) VALUES (1, 'default', 'ada', 0)")
