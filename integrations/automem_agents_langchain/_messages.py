@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from automem_agents import Message, Outcome, OutcomeKind
+from automem_agents.adapters.safe import usable_name
 from automem_agents.errors import InvalidInput
-from automem_agents.types import checked_id
 
 _ROLES: tuple[tuple[type[BaseMessage], str], ...] = (
     (HumanMessage, "user"),
@@ -68,11 +68,3 @@ def failed_tools(messages: Iterable[BaseMessage]) -> list[Outcome]:
         for m in messages
         if isinstance(m, ToolMessage) and m.status == "error"
     ]
-
-
-def usable_name(name: str | None) -> str:
-    """Return a name, or ``""`` where it is none: models invent names, and an odd one must not cost the turn."""
-    try:
-        return checked_id("name", (name or "")[:256])
-    except InvalidInput:
-        return ""

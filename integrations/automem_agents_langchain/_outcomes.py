@@ -12,7 +12,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.errors import GraphBubbleUp
 
 from automem_agents import Outcome, OutcomeKind
-from automem_agents_langchain._messages import usable_name
+from automem_agents.adapters.safe import usable_name
 from automem_agents_langchain._turns import Turn
 
 

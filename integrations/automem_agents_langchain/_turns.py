@@ -103,8 +103,6 @@ class Turn:
     done: bool = False
     begun_here: bool = False
     called: bool = False
-    _failed: bool = field(default=False, init=False)
-    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def saw(self, messages: Sequence[BaseMessage]) -> None:
         """Note what people asked, as the model is shown it; what was summarised away meanwhile stays noted."""
@@ -120,7 +118,7 @@ class Turn:
             end: ids of the messages that the next turn began with.
         """
         said = between(messages, self.ids, end)
-        if any(isinstance(message, AIMessage) for message in said):  # so the model was called
+        if self.called or (not self.begun_here and any(isinstance(message, AIMessage) for message in said)):
             self.saw(said)
         self.close_as_failed([*failed_tools(said), *self.outcomes, Outcome(OutcomeKind.EXCEPTION, self.error)])
 
@@ -142,11 +140,7 @@ class Turn:
         return self.trajectory.observe(to_messages(said, self.roles), turn_id=turn_id, outcomes=outcomes)
 
     def close_as_failed(self, outcomes: Sequence[Outcome]) -> None:
-        """Hand what people asked to memory, and what went wrong; only the first call counts."""
-        with self._lock:
-            if self._failed:
-                return
-            self._failed = True
+        """Hand what people asked to memory, and what went wrong; only the first call counts, in whichever process."""
         turn_id = turn_id_of(self.place.thread, self.ids, "failed")
         try:
             self.trajectory.observe(to_messages(self.asked, self.roles), turn_id=turn_id, outcomes=outcomes)

@@ -15,9 +15,9 @@ from langchain_core.runnables.config import ensure_config
 
 from automem_agents import MemoryController, Outcome, OutcomeKind
 from automem_agents.adapters import Run, Whose
+from automem_agents.adapters.safe import checked_memory, usable_name
 from automem_agents_langchain._conversation import turn_of
-from automem_agents_langchain._messages import checked_roles, to_messages, usable_name
-from automem_agents_langchain._run import checked_memory
+from automem_agents_langchain._messages import checked_roles, to_messages
 from automem_agents_langchain._turns import Turn
 
 _PAUSES = "GraphBubbleUp"  # the base of what LangGraph raises to interrupt a run; it may not be installed

@@ -10,8 +10,8 @@ from uuid import UUID
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from automem_agents import FeedbackReceipt, MemoryController
+from automem_agents.adapters.safe import checked_memory
 from automem_agents.errors import UnknownDecision
-from automem_agents_langchain._run import checked_memory
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,12 @@ from typing_extensions import TypedDict
 
 from automem_agents import MemoryController, Recall
 from automem_agents.adapters import Run, Whose
+from automem_agents.adapters.safe import checked_least, checked_memory
 from automem_agents.errors import AutoMemError, InvalidInput
 from automem_agents_langchain._inject import before_question, into_system, with_token
 from automem_agents_langchain._messages import checked_roles, last_question
 from automem_agents_langchain._outcomes import misfits, watching
-from automem_agents_langchain._run import checked_memory, current_run
+from automem_agents_langchain._run import current_run
 from automem_agents_langchain._turns import OpenTurns, Place, Turn, begun_with, graph_of
 from automem_agents_langchain.callbacks import tell_handlers
 
@@ -102,8 +103,8 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
     ) -> None:
         self.memory = checked_memory(memory)
         self._whose = Whose(user_id, agent_id, app)
-        self._max_tokens = _checked_count("max_tokens", max_tokens, 0)
-        self._top_k = _checked_count("top_k", top_k, 1)
+        self._max_tokens = checked_least("max_tokens", max_tokens, 0)
+        self._top_k = checked_least("top_k", top_k, 1)
         if inject not in get_args(Inject):
             raise InvalidInput(f"inject must be 'system' or 'human', not {inject!r}")
         self._inject = _INJECT[inject]
@@ -252,12 +253,6 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
             create_search_memory_tool(self.memory, user_id=user_id, agent_id=agent_id, app=app),
             create_manage_memory_tool(self.memory, user_id=user_id, agent_id=agent_id, app=app),
         ]
-
-
-def _checked_count(name: str, value: int | None, least: int) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-        raise InvalidInput(f"{name} must be an integer of at least {least}, not {value!r}")
-    return value
 
 
 def _checked_name(name: str) -> str:

@@ -311,6 +311,26 @@ def test_a_resumed_run_that_dies_before_the_model_is_called(memory: MemoryContro
     assert texts_of(memory).count(BERTH) == 1
 
 
+def test_a_run_resumed_in_another_process_that_dies_when_the_model_is_called(memory: MemoryController) -> None:
+    def sail(text: str) -> str:
+        """Ask first."""
+        return str(interrupt("May I?"))
+
+    saver = InMemorySaver()
+
+    def agent(*script: Step) -> Any:
+        model = ScriptedChatModel(script=script)
+        return create_agent(model, [sail], middleware=[AutoMemMiddleware(memory)], checkpointer=saver)
+
+    agent(calls(("sail", {"text": "x"}))).invoke(said(BERTH), T)
+    other, config = agent(TimeoutError(), "I am."), {**T, "callbacks": [AutoMemCallbackHandler(memory)]}
+    with pytest.raises(TimeoutError):
+        other.invoke(Command(resume="yes"), config)
+    other.invoke(said(NEXT), config)
+    assert signals_of(memory) == [("exception", "TimeoutError")]
+    assert texts_of(memory).count(BERTH) == 1
+
+
 def test_a_stream_that_nobody_reads_to_its_end(memory: MemoryController) -> None:
     agent = agent_of(memory, calls(("shy", {"text": "x"})), "Too shy.", "I am.")
     stream = agent.stream(said(BERTH), T)

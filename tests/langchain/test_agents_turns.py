@@ -126,6 +126,17 @@ def test_the_same_message_object_twice_is_two_turns(memory: MemoryController) ->
     assert reads(memory) == 2
 
 
+def test_the_same_message_after_a_failure_recalls_anew(memory: MemoryController) -> None:
+    model = ScriptedChatModel(script=[TimeoutError(), "Number 418."])
+    agent = create_agent(model, middleware=[AutoMemMiddleware(memory)])
+    message = HumanMessage(WHERE)
+    with pytest.raises(TimeoutError):
+        agent.invoke({"messages": [message]})
+    memory.add(BERTH)
+    agent.invoke({"messages": [message]})
+    assert "418" in model.requests[1].messages[0].text
+
+
 def test_tools_that_the_client_runs(memory: MemoryController) -> None:
     model = ScriptedChatModel(script=["It is 12 degrees."])
     agent = create_agent(model, middleware=[AutoMemMiddleware(memory)])
@@ -216,11 +227,13 @@ def test_what_was_summarised_away_is_observed_and_the_summary_is_not(memory: Mem
     short = SummarizationMiddleware(
         ScriptedChatModel(script=lambda messages: "SUMMARY"), trigger=("messages", 3), keep=("messages", 2)
     )
+    memory.add("The boat Heron has a blue hull")
     agent = create_agent(model, [lookup], middleware=[AutoMemMiddleware(memory), short])
     out = agent.invoke(said(BERTH))
     assert BERTH not in [message.text for message in out["messages"]]
     assert "SUMMARY" in str(out["messages"])
-    assert texts_of(memory) == [BERTH, "All done."]
+    assert all("blue hull" in request.text for request in model.requests)
+    assert texts_of(memory)[1:] == [BERTH, "All done."]
     assert reads(memory) == 1
 
 
