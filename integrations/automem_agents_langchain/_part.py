@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
 from langchain_core.messages import BaseMessage, SystemMessage
 
 from automem_agents import MemoryController, Outcome, OutcomeKind, Recall, Trajectory
 from automem_agents.adapters import Run, Whose
-from automem_agents.errors import InvalidInput
-from automem_agents_langchain._messages import checked_roles, failed_tools, to_messages, usable_name
-from automem_agents_langchain._run import checked_memory, current_run
-
-log = logging.getLogger(__name__)
-P = ParamSpec("P")
-T = TypeVar("T")
+from automem_agents.adapters.safe import checked_least, checked_memory, safely, usable_name
+from automem_agents_langchain._messages import checked_roles, failed_tools, to_messages
+from automem_agents_langchain._run import current_run
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ class Part:
         """Return what is worth knowing; None where nothing was asked or memory failed."""
         if not question.strip():
             return None
-        return self.safely(trajectory.recall, question, max_tokens=self.max_tokens, top_k=self.top_k)
+        return safely(self.memory, trajectory.recall, question, max_tokens=self.max_tokens, top_k=self.top_k)
 
     def observe(
         self,
@@ -76,27 +71,7 @@ class Part:
             outcomes.append(Outcome(OutcomeKind.EXCEPTION, usable_name(type(error).__name__)))
         said = to_messages(messages, self.roles)
         if said or outcomes:
-            self.safely(trajectory.observe, said, turn_id=turn_id, outcomes=outcomes)
-
-    def safely(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Return what a verb of the memory returns; where it raises, None, unless the memory is strict."""
-        try:
-            return verb(*args, **kwargs)
-        except Exception as error:
-            if self.memory.store.settings.strict:
-                raise
-            log.warning("memory failed, the run goes on without it: %s: %s", type(error).__name__, error)
-            return None
-
-
-def checked_least(name: str, value: object, least: int) -> None:
-    """Check a number that may be left out.
-
-    Raises:
-        InvalidInput: if it is less than ``least`` or no integer.
-    """
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-        raise InvalidInput(f"{name} must be an integer of at least {least}, not {value!r}")
+            safely(self.memory, trajectory.observe, said, turn_id=turn_id, outcomes=outcomes)
 
 
 def is_pause(error: BaseException) -> bool:

@@ -10,7 +10,6 @@ from langchain_core.runnables.config import ensure_config
 
 from automem_agents import MemoryController
 from automem_agents.adapters import Run, Whose
-from automem_agents.errors import InvalidInput
 
 
 class Scope(TypedDict):
@@ -19,17 +18,6 @@ class Scope(TypedDict):
     user_id: str
     agent_id: str | None
     app: str
-
-
-def checked_memory(memory: object) -> MemoryController:
-    """Return the memory.
-
-    Raises:
-        InvalidInput: if it is something else.
-    """
-    if not isinstance(memory, MemoryController):
-        raise InvalidInput(f"memory must be an open MemoryController, not {type(memory).__name__}")
-    return memory
 
 
 def current_run(config: Mapping[str, Any] | None = None) -> Run:

@@ -14,8 +14,9 @@ from pydantic import PrivateAttr, ValidationError
 
 from automem_agents import Hit, MemoryController, Recall
 from automem_agents.adapters import Run, Whose
+from automem_agents.adapters.safe import checked_least
 from automem_agents.errors import InvalidInput
-from automem_agents_langchain._part import Part, checked_least
+from automem_agents_langchain._part import Part
 from automem_agents_langchain._run import current_run
 
 UNBOUNDED = 1_000_000  # tokens

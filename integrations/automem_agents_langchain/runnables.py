@@ -14,6 +14,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from automem_agents import MemoryController, Recall, Trajectory
 from automem_agents.adapters import Whose
+from automem_agents.adapters.safe import safely
 from automem_agents.errors import InvalidInput
 from automem_agents_langchain._conversation import turn_of
 from automem_agents_langchain._messages import last_question
@@ -261,7 +262,7 @@ class _WithMemory(Runnable[Any, Any]):
         trajectory = self._part.trajectory(config)
         recall = self._part.recall(trajectory, last_question(self._said(inputs)))
         if recall is not None and self._on_recall is not None:
-            self._part.safely(self._on_recall, recall)
+            safely(self._part.memory, self._on_recall, recall)
         return _Turn(trajectory, inputs, self._injected(inputs, "" if recall is None else recall.text))
 
     def _end(self, turn: _Turn, output: Any) -> None:

@@ -16,8 +16,9 @@ from pydantic.v1 import ValidationError as ValidationErrorV1
 
 from automem_agents import Hit, MemoryController, Receipt
 from automem_agents.adapters import Run, Whose
+from automem_agents.adapters.safe import checked_memory
 from automem_agents.errors import AutoMemError, Conflict, InvalidInput, NotFound, ScopeRequired
-from automem_agents_langchain._run import checked_memory, current_run, scope_of
+from automem_agents_langchain._run import current_run, scope_of
 
 log = logging.getLogger(__name__)
 
