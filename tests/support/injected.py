@@ -1,8 +1,7 @@
 """A pytest plugin for LangChain's own tests: every agent that they create gets one middleware more.
 
-``INJECTED`` says which: ``none``, ``noop`` (has the hooks of ours, and does nothing in them), ``automem`` as the last
-one, or ``automem_first``. What came of each test, and how much passed through the memory, is written to the file that
-``INJECTED_REPORT`` names.
+``INJECTED`` says which: ``none``, ``automem`` as the last one, or ``automem_first``. What came of each test, and how
+much passed through the memory, is written to the file that ``INJECTED_REPORT`` names.
 """
 
 from __future__ import annotations
@@ -11,48 +10,20 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import langchain.agents
 import pytest
 from blockbuster import blockbuster_ctx
-from langchain.agents import AgentState, factory
-from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+from langchain.agents import factory
+from langchain.agents.middleware import AgentMiddleware
 
 from automem_agents import MemoryController
 
 WHICH = os.environ.get("INJECTED", "none")
 Make = Callable[[int], AgentMiddleware[Any, Any]]
-
-
-class Noop(AgentMiddleware[AgentState[Any], None]):
-    """Has the hooks that our middleware has."""
-
-    def before_agent(self, state: Any, runtime: Any) -> None:
-        """Do nothing."""
-
-    async def abefore_agent(self, state: Any, runtime: Any) -> None:
-        """Do nothing."""
-
-    def after_agent(self, state: Any, runtime: Any) -> None:
-        """Do nothing."""
-
-    async def aafter_agent(self, state: Any, runtime: Any) -> None:
-        """Do nothing."""
-
-    def wrap_model_call(
-        self, request: ModelRequest[None], handler: Callable[[ModelRequest[None]], ModelResponse[Any]]
-    ) -> ModelResponse[Any]:
-        """Pass the request on."""
-        return handler(request)
-
-    async def awrap_model_call(
-        self, request: ModelRequest[None], handler: Callable[[ModelRequest[None]], Awaitable[ModelResponse[Any]]]
-    ) -> ModelResponse[Any]:
-        """Pass the request on."""
-        return await handler(request)
 
 
 class Injection:
@@ -113,9 +84,7 @@ class Injection:
 def pytest_configure(config: pytest.Config) -> None:
     """Put the injection in place before any test is imported."""
     memory, make = None, None
-    if WHICH == "noop":
-        make = lambda number: Noop()  # noqa: E731
-    elif WHICH.startswith("automem"):
+    if WHICH.startswith("automem"):
         from automem_agents_langchain import AutoMemMiddleware
 
         memory = MemoryController.open(tempfile.mkdtemp())
