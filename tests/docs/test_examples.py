@@ -13,6 +13,7 @@ import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
 
 import automem_agents
+import automem_agents_langchain
 from automem_agents import MemoryController
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [example for example in find_examples(*PAGES) if example.prefix.startswith(("python", "py"))]
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 # The program's parts run as programs, and the benchmark's need an extra; both have tests of their own.
-MODULES = [m.name for m in pkgutil.walk_packages(automem_agents.__path__, "automem_agents.")]
+PACKAGES = (automem_agents, automem_agents_langchain)
+MODULES = [m.name for p in PACKAGES for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from agents import said, signals_of, texts_of
+from agents import said, signals_of, texts_of, turns_of
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelRetryMiddleware, PIIMiddleware
 from langchain.agents.structured_output import (
@@ -241,6 +241,15 @@ def test_a_model_call_that_another_middleware_repeats(memory: MemoryController) 
     assert signals_of(memory) == []
 
 
+def test_an_error_that_was_got_over_does_not_name_the_one_that_ended_the_run(memory: MemoryController) -> None:
+    again = ModelRetryMiddleware(max_retries=1, initial_delay=0.0, jitter=False)
+    script = [TimeoutError(), calls(("leak", {"text": "x"})), "I am."]
+    agent = agent_of(memory, *script, middleware=[again, AutoMemMiddleware(memory)])
+    failing(agent, False, Leaked)
+    agent.invoke(said(NEXT), T)
+    assert signals_of(memory) == [("exception", "")]
+
+
 # -- at once, by the handler -------------------------------------------------------------------------------------
 
 
@@ -381,6 +390,13 @@ def test_a_failure_in_a_chain_around_an_agent_is_counted_once(memory: MemoryCont
         (agent | RunnableLambda(parse)).invoke(said(BERTH), config)
     assert signals_of(memory) == [("exception", "TimeoutError" if agent_dies else "KeyError")]
     assert texts_of(memory).count(BERTH) == 1
+
+
+def test_a_chain_around_an_agent_is_not_observed_beside_it(memory: MemoryController) -> None:
+    agent = agent_of(memory, "Noted.", checkpointer=None)
+    config: Any = {**T, "callbacks": [AutoMemCallbackHandler(memory, observe=True)]}
+    (agent | RunnableLambda(lambda state: state["messages"][-1].text)).invoke(said(BERTH), config)
+    assert turns_of(memory) == 1
 
 
 async def test_the_handler_and_a_cancelled_run(memory: MemoryController) -> None:

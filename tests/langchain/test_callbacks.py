@@ -14,6 +14,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command, interrupt
 
 from automem_agents import MemoryController
 from automem_agents.errors import InvalidInput
@@ -84,6 +85,19 @@ def test_an_agent_without_the_middleware(memory: MemoryController) -> None:
         agent.invoke(said("Try something risky for me"), config)
     assert signals_of(memory) == [("tool_error", "leak"), ("exception", "OSError")]
     assert texts_of(memory)[-1] == "Try something risky for me"
+
+
+def test_an_interrupt_is_no_failure(memory: MemoryController) -> None:
+    def sail(text: str) -> str:
+        """Ask first."""
+        return str(interrupt("May I?"))
+
+    model = ScriptedChatModel(script=[calls(("sail", {"text": "x"})), "Sailed."])
+    agent = create_agent(model, [sail], checkpointer=InMemorySaver())
+    config: Any = {"callbacks": [AutoMemCallbackHandler(memory)], "configurable": {"thread_id": "T"}}
+    agent.invoke(said(BERTH), config)
+    agent.invoke(Command(resume="yes"), config)
+    assert signals_of(memory) == []
 
 
 def test_a_tool_that_fails_inside_a_run_that_goes_well(memory: MemoryController) -> None:
