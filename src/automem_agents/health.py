@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from automem_agents.errors import VectorIndexError
 from automem_agents.guard import Guard
-from automem_agents.journal.schema import changes, decisions, feedback, index_marks, namespaces, records
+from automem_agents.journal.schema import changes, decisions, feedback, index_marks, namespaces, records, signals
 from automem_agents.store import MemoryStore
 from automem_agents.store.index_status import IndexState, IndexStatus
 from automem_agents.types import State
@@ -21,6 +21,7 @@ _ESTIMATE = (
 )
 
 _INDEXED = select(func.count()).select_from(index_marks).where(index_marks.c.mark > 0)
+_SIGNALS = select(signals.c.kind, func.count().label("number")).group_by(signals.c.kind).order_by(signals.c.kind)
 _STEP = 0.1  # seconds between two looks at the progress
 _STUCK = (IndexState.FAILED, IndexState.OWNED)
 
@@ -37,6 +38,7 @@ class Health:
         namespaces: how many there are.
         live, tombstones: records that can be recalled, and those that were superseded or forgotten.
         decisions, feedback: how many are on record.
+        signals: how often what was noted, by kind: tools that failed, runs that died, answers that didn't fit.
         index: what Chroma is doing, why, and how long it takes until it has what was written.
         indexed_namespaces: how many have a collection in Chroma.
         index_lag: changes that Chroma has yet to see, in those.
@@ -58,6 +60,7 @@ class Health:
     tombstones: int
     decisions: int
     feedback: int
+    signals: Mapping[str, int]
     index: IndexStatus
     indexed_namespaces: int
     index_lag: int
@@ -96,6 +99,7 @@ def health_of(store: MemoryStore, guard: Guard) -> Health:
             tombstones=count(records) - live,
             decisions=count(decisions),
             feedback=count(feedback),
+            signals={row.kind: row.number for row in connection.execute(_SIGNALS)},
             index=store.indexer.status(),
             indexed_namespaces=connection.scalar(_INDEXED) or 0,
             index_lag=lag,

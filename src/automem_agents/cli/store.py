@@ -71,7 +71,7 @@ def _health_view(health: Health) -> RenderableType:
             "embedder": health.embedder,
             "token counter": health.tokenizer,
             "records": f"{health.live} live, {health.tombstones} superseded or forgotten, in {where}",
-            "decisions": f"{health.decisions}, {health.feedback} feedback",
+            "decisions": f"{health.decisions}, {health.feedback} feedback, {sum(health.signals.values())} signals",
             "index": _index_text(health),
             "time to index": _time_text(health.index.time_to_indexed),
             "recalls by Chroma": _share_text(health),
