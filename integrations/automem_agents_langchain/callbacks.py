@@ -12,6 +12,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables.config import ensure_config
+from langgraph.errors import GraphBubbleUp
 
 from automem_agents import MemoryController, Outcome, OutcomeKind
 from automem_agents.adapters import Run, Whose
@@ -19,8 +20,6 @@ from automem_agents.adapters.safe import checked_memory, usable_name
 from automem_agents_langchain._conversation import turn_of
 from automem_agents_langchain._messages import checked_roles, to_messages
 from automem_agents_langchain._turns import Turn
-
-_PAUSES = "GraphBubbleUp"  # the base of what LangGraph raises to interrupt a run; it may not be installed
 
 
 @dataclass
@@ -130,7 +129,7 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Note a tool that raised."""
-        self._tool_ended(run_id, failed=not _is_pause(error))
+        self._tool_ended(run_id, failed=not isinstance(error, GraphBubbleUp))
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Hand an outermost run to memory, but for what a middleware looks after."""
@@ -141,7 +140,7 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close what died with a run."""
         live = self._end(run_id)
-        if live is None or _is_pause(error):
+        if live is None or isinstance(error, GraphBubbleUp):  # which interrupts a run
             return
         outcomes = [*live.failed, Outcome(OutcomeKind.EXCEPTION, type(error).__name__)]
         died = [turn for turn in live.turns or self._resumed(live) if not turn.done]
@@ -233,7 +232,3 @@ def tell_handlers(memory: MemoryController, turn: Turn) -> None:
     for handler in getattr(manager, "handlers", ()):
         if isinstance(handler, AutoMemCallbackHandler) and handler.memory is memory:
             handler.claim(getattr(manager, "parent_run_id", None), turn)
-
-
-def _is_pause(error: BaseException) -> bool:
-    return any(kind.__name__ == _PAUSES for kind in type(error).__mro__)

@@ -191,7 +191,9 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
         """Return the conversation's open turn, begun in this process or in another one; without ids if there is none."""
         turn = self._turn(runtime, ())
         turn.ids = self._opened(state, turn.place)
-        return self._turns.open(turn)
+        turn = self._turns.open(turn)
+        tell_handlers(self.memory, turn)
+        return turn
 
     def _opened(self, state: AutoMemState, place: Place) -> tuple[str, ...]:
         """Return the ids of the messages that a conversation's open turn began with."""
@@ -213,7 +215,6 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
 
     def _recall(self, request: ModelRequest[Any]) -> tuple[Turn, Recall | None]:
         turn = self._open_turn(cast(AutoMemState, request.state), request.runtime)
-        tell_handlers(self.memory, turn)
         turn.saw(request.state["messages"])
         question = last_question(request.messages) or last_question(turn.asked)
         if not question.strip():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -432,6 +433,41 @@ def test_another_run_of_a_thread_that_waits_does_not_close_its_turn(memory: Memo
     agent.invoke(said(BERTH), config)
     with pytest.raises(Leaked):
         RunnableLambda(leak).invoke("What is the thread about?", config)
+    assert texts_of(memory) == []
     agent.invoke(Command(resume="yes"), config)
     assert signals_of(memory) == [("exception", "Leaked")]
     assert texts_of(memory) == [BERTH, "Sailed."]
+
+
+def test_a_handler_of_another_memory_minds_its_own(memory: MemoryController, open_memory: Any, tmp_path: Path) -> None:
+    other = open_memory(tmp_path / "other", user_id="ada")
+    agent = agent_of(memory, TimeoutError(), "I am.")
+    failing(agent, False, TimeoutError, {"callbacks": [AutoMemCallbackHandler(other)]})
+    assert (signals_of(other), signals_of(memory)) == ([("exception", "TimeoutError")], [])
+    agent.invoke(said(NEXT), T)
+    assert signals_of(memory) == [("exception", "TimeoutError")]
+
+
+def test_an_interrupt_in_an_agent_in_a_tool_is_no_failure(memory: MemoryController) -> None:
+    def sail(text: str) -> str:
+        """Ask first."""
+        return str(interrupt("May I?"))
+
+    middleware = AutoMemMiddleware(memory)
+    inner = ScriptedChatModel(script=[calls(("sail", {"text": "x"})), "Sailed to the north."])
+    helper = create_agent(inner, [sail], middleware=[middleware])
+
+    def ask_the_helper(text: str) -> str:
+        """Ask another agent."""
+        return str(helper.invoke(said(text))["messages"][-1].text)
+
+    outer = ScriptedChatModel(
+        script=[calls(("ask_the_helper", {"text": "Sail the Heron to the north"})), "It is there."]
+    )
+    agent = create_agent(outer, [ask_the_helper], middleware=[middleware], checkpointer=InMemorySaver())
+    config: Any = {**T, "callbacks": [AutoMemCallbackHandler(memory)]}
+    assert "__interrupt__" in agent.invoke(said(BERTH), config)
+    agent.invoke(Command(resume="yes"), config)
+    assert signals_of(memory) == []
+    assert turns_of(memory) == 2
+    assert len(middleware._turns) == 0
