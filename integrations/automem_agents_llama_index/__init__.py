@@ -8,7 +8,9 @@ from __future__ import annotations
 from automem_agents.adapters import lazy_names
 
 # name -> the module it is in, and the extra that brings what the module imports
-_LAZY: dict[str, tuple[str, str]] = {}
+_LAZY: dict[str, tuple[str, str]] = {
+    "AutoMemMemory": ("memory", "llama-index"),
+}
 
 __all__ = sorted(_LAZY)
 

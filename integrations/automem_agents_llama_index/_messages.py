@@ -1,0 +1,94 @@
+"""LlamaIndex's messages as the transcript keeps them, and as memory reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
+from pydantic_core import to_json, to_jsonable_python
+
+from automem_agents import Message
+from automem_agents.errors import InvalidInput
+
+Tokenizer = Callable[[str], Sequence[Any]]
+
+ROLES = ("user", "assistant", "tool")
+_ROLES = {
+    MessageRole.USER: "user",
+    MessageRole.ASSISTANT: "assistant",
+    MessageRole.CHATBOT: "assistant",
+    MessageRole.MODEL: "assistant",
+    MessageRole.TOOL: "tool",
+    MessageRole.FUNCTION: "tool",
+}
+_MEDIA_TOKENS = 256  # what LlamaIndex's own memory reckons for an image
+_CALLS = ("tool_calls", "function_call")  # where older integrations keep what a model calls
+
+
+def checked_roles(roles: object) -> tuple[str, ...]:
+    """Return the roles whose messages memory is shown.
+
+    Raises:
+        InvalidInput: if they are no list out of user, assistant and tool.
+    """
+    if not isinstance(roles, list | tuple) or not roles or any(role not in ROLES for role in roles):
+        raise InvalidInput(f"roles must be a list out of {', '.join(ROLES)}, not {roles!r}")
+    return tuple(roles)
+
+
+def role_of(message: ChatMessage) -> str | None:
+    """Return user, assistant or tool; None for what nobody said, as a system prompt."""
+    return _ROLES.get(message.role)
+
+
+def is_answer(message: ChatMessage) -> bool:
+    """Return whether a message ends its turn: the assistant speaks, and calls no tool."""
+    return role_of(message) == "assistant" and not _calls_tools(message)
+
+
+def last_question(messages: Sequence[ChatMessage]) -> str:
+    """Return the text of the newest user message, or ``""``."""
+    return next((m.content or "" for m in reversed(messages) if role_of(m) == "user"), "")
+
+
+def to_messages(messages: Iterable[ChatMessage], roles: Sequence[str]) -> list[Message]:
+    """Return what of a turn is worth showing to memory: texts of the given roles."""
+    read = ((role_of(message), _said(message)) for message in messages)
+    return [Message(role=role, content=text) for role, text in read if role in roles and role and text.strip()]
+
+
+def to_body(message: ChatMessage) -> Any:
+    """Return a message as JSON; what has no such form is kept as text."""
+    return to_jsonable_python(message.model_dump(), serialize_unknown=True, inf_nan_mode="strings", bytes_mode="base64")
+
+
+def from_body(body: Any) -> ChatMessage:
+    """Return the message that ``to_body`` was given."""
+    return ChatMessage.model_validate(body)
+
+
+def cost_of(message: ChatMessage, tokenizer: Tokenizer) -> int:
+    """Return what a message costs in a prompt, in tokens; media by LlamaIndex's estimate."""
+    cost = 0
+    for block in message.blocks:
+        if isinstance(block, TextBlock):
+            cost += len(tokenizer(block.text))
+        elif isinstance(block, ToolCallBlock):
+            cost += len(tokenizer(f"{block.tool_name} {block.tool_kwargs}"))
+        else:
+            cost += _MEDIA_TOKENS
+    called = [message.additional_kwargs[name] for name in _CALLS if message.additional_kwargs.get(name)]
+    return cost + sum(len(tokenizer(to_json(calls, serialize_unknown=True).decode())) for calls in called)
+
+
+def _calls_tools(message: ChatMessage) -> bool:
+    in_blocks = any(isinstance(block, ToolCallBlock) for block in message.blocks)
+    return in_blocks or any(message.additional_kwargs.get(name) for name in _CALLS)
+
+
+def _said(message: ChatMessage) -> str:
+    """Return what was said; a ReAct agent writes its reasoning before it, which says nothing of the user."""
+    text = message.content or ""
+    _, found, answer = text.rpartition("\nAnswer:")
+    return answer.strip() if found and text.startswith("Thought:") and role_of(message) == "assistant" else text
