@@ -15,6 +15,7 @@ _LAZY: dict[str, tuple[str, str]] = {
     "AutoMemMiddleware": ("middleware", "langchain"),
     "AutoMemRecall": ("runnables", "langchain"),
     "AutoMemRetriever": ("retriever", "langchain"),
+    "AutoMemStore": ("store", "langgraph"),
     "LangChainEmbedder": ("embeddings", "langchain"),
     "commit_node": ("nodes", "langgraph"),
     "create_manage_memory_tool": ("tools", "langchain"),
