@@ -9,7 +9,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Completi
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-from pydantic import PrivateAttr
+from pydantic import Field
 
 Answer = Callable[[list[ChatMessage]], ChatMessage]
 Step = str | ChatMessage | Exception
@@ -54,13 +54,11 @@ class ScriptedLLM(MockFunctionCallingLLM):
     """
 
     answer: Answer
-    prompts: list[list[ChatMessage]] = []
+    prompts: list[list[ChatMessage]] = Field(default_factory=list)
     dies_after: int | None = None
-    _asked: list[str] = PrivateAttr(default_factory=list)
 
     def __init__(self, answer: Answer = echo, **fields: Any) -> None:
         super().__init__(is_chat_model=True, answer=answer, **fields)
-        self.prompts = []
         self._response_generator = self._answered
 
     @property
