@@ -123,9 +123,7 @@ def test_tools_results_are_observed_on_demand(memory: MemoryController) -> None:
 
 @BOTH
 @pytest.mark.parametrize("failure", ["litellm.RateLimitError", "litellm.InternalServerError"])
-def test_a_call_that_fails_closes_its_turn_as_failed(
-    is_async: bool, failure: str, memory: MemoryController
-) -> None:
+def test_a_call_that_fails_closes_its_turn_as_failed(is_async: bool, failure: str, memory: MemoryController) -> None:
     with pytest.raises(getattr(litellm(), failure.partition(".")[2])):
         complete(is_async, MODEL, [user(PEANUTS)], memory=memory, mock_response=failure, num_retries=0)
     assert signals_of(memory) == [("exception", failure.partition(".")[2])]
