@@ -127,7 +127,8 @@ def test_all_of_them_are_not_harmed(tmp_path: Path, which: str) -> None:
     baseline = run(python, suite, "none", [reports], *options)
     for where in ("automem", "automem_first"):
         injected = run(python, suite, where, [reports], *options)
-        assert injected.decisions > 2 * injected.agents > 800
+        assert injected.agents > 300
+        assert injected.decisions > 2 * injected.agents
         check_no_harm(baseline, injected)
 
 
