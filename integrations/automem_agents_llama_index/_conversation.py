@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 from uuid import uuid4
@@ -11,11 +12,13 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from automem_agents import MemoryController, Outcome, OutcomeKind, Recall
 from automem_agents.adapters import ForkSafeLock, SharedMemory
-from automem_agents.adapters.safe import safely
+from automem_agents.adapters.safe import safely, usable_name
 from automem_agents.errors import InvalidInput
-from automem_agents_llama_index._history import History, Said, open_turn
+from automem_agents_llama_index._history import History, Said, open_turn, parts
 from automem_agents_llama_index._messages import Tokenizer, cost_of, is_answer, last_question, role_of, to_messages
 from automem_agents_llama_index._window import newest_start, newest_that_fit
+
+FAILED = "_failed"  # after a turn's id, when it is closed so; its answer may still come
 
 
 class Scope(TypedDict):
@@ -69,8 +72,8 @@ class Conversation:
         transcript = self.memory.transcript(session, **scope)
         self._history = History(transcript, self.memory.store.settings.strict)
         self._recalled: tuple[str, Recall] | None = None
-        self._asked = False  # a recall was made, or a whole history set, for a turn that has not ended
-        self._outcomes: list[Outcome] = []
+        self._asked = ""  # what was recalled for and has not ended
+        self._outcomes: deque[Outcome] = deque()  # appended to without the lock
         self._lock = ForkSafeLock()
 
     @property
@@ -103,7 +106,8 @@ class Conversation:
         if recall is None or not recall.text:
             return newest_that_fit(messages, limit, self._tokenizer)
         shown = newest_that_fit(messages, limit - recall.tokens, self._tokenizer)
-        turns = {one.turn for one in said[len(said) - len(shown) :]}
+        below = [one.turn for one in said[len(said) - len(shown) :]]
+        turns = {*below, *(turn + FAILED for turn in below)}
         if all(hit.record.turn_id in turns for hit in recall.hits):  # the model reads it all below
             return newest_that_fit(messages, limit, self._tokenizer)
         return [ChatMessage(role=MessageRole.SYSTEM, content=recall.text), *shown]
@@ -116,50 +120,74 @@ class Conversation:
     def put(self, messages: Sequence[ChatMessage]) -> None:
         """Add messages; a turn is observed when it is answered, and closed as failed when another begins."""
         with self._lock:
-            for part in _parts(messages):
+            for part in parts(messages):
                 self._put(part)
 
     def set(self, messages: Sequence[ChatMessage]) -> None:
         """Replace the transcript; what is in the new one was said before, and is not observed again."""
         with self._lock:
-            self._close_unanswered(self._history.read())
-            self._recalled, self._asked = None, False
+            self._close(self._history.read(), ended=True)
+            self._recalled, self._asked = None, ""
             self._history.replace([Said("", message) for message in messages])
 
     def note(self, outcome: Outcome) -> None:
-        """Note what went wrong: it is observed with the turn that is open, else on its own.
+        """Note what went wrong, without waiting for anything: it is observed with the turn that is under way."""
+        self._outcomes.append(outcome)
 
-        An exception counts only if its turn stays without an answer, and once.
-        """
+    def settle(self, error: Exception | None = None) -> None:
+        """Observe what was noted and belongs to no turn any more; with an error, the open turn ends here, as failed."""
         with self._lock:
-            if open_turn(self._history.read()) or self._asked:
-                self._outcomes.append(outcome)
-            elif outcome.kind is not OutcomeKind.EXCEPTION:
-                self._observe(None, [], [outcome])
+            said = self._history.read()
+            if error is None:
+                self._close(said)
+            else:
+                self.note(Outcome(OutcomeKind.EXCEPTION, usable_name(type(error).__name__)))
+                self._fail(open_turn(said))
+
+    def finish(self, answer: str) -> None:
+        """Put an answer, if the newest turn has none yet."""
+        with self._lock:
+            if open_turn(self._history.read()):
+                self.put([ChatMessage(answer, role=MessageRole.ASSISTANT)])
 
     def _put(self, messages: Sequence[ChatMessage]) -> None:
         said = self._history.read()
         before = open_turn(said)
         if role_of(messages[0]) == "user":
-            if before:
-                self._close_unanswered(said)
+            if before or self._asked != last_question(
+                messages
+            ):  # else an engine asks first, and puts the question then
+                self._close(said, ended=True)
             self._recalled, before = None, []
         turn = before[-1].turn if before else ""
-        turn = turn or f"turn_{uuid4().hex}"
-        new = [Said(turn, message) for message in messages]
+        new = [Said(turn or f"turn_{uuid4().hex}", message) for message in messages]
         self._history.append(new)
         if is_answer(messages[-1]):
-            outcomes = [outcome for outcome in self._outcomes if outcome.kind is not OutcomeKind.EXCEPTION]
-            self._observe(turn, [*before, *new], outcomes)
+            self._observe(new[-1].turn, [*before, *new], self._noted(but_exceptions=True))
 
-    def _close_unanswered(self, said: Sequence[Said]) -> None:
-        """Observe a turn that got no answer as failed; the end of a history that nobody asked about is none."""
+    def _close(self, said: Sequence[Said], ended: bool = False) -> None:
+        """Observe what is left of what came before: a turn without an answer failed, if it has ended."""
         turn = open_turn(said)
-        exceptions = [outcome for outcome in self._outcomes if outcome.kind is OutcomeKind.EXCEPTION]
-        if (turn and turn[-1].turn) or (self._asked and (turn or exceptions)):
-            others = [outcome for outcome in self._outcomes if outcome.kind is not OutcomeKind.EXCEPTION]
-            failure = next((one for one in exceptions if one.name), Outcome(OutcomeKind.EXCEPTION))
-            self._observe(turn[-1].turn if turn else None, turn, [*others, failure])
+        if not turn:
+            if self._asked and any(one.kind is OutcomeKind.EXCEPTION for one in self._outcomes):
+                self._fail([])
+            elif not self._asked:
+                self._observe(None, [], self._noted(but_exceptions=True))
+        elif ended and (turn[-1].turn or self._asked == last_question([one.message for one in turn])):
+            self._fail(turn)
+
+    def _fail(self, turn: Sequence[Said]) -> None:
+        noted = self._noted()
+        exceptions = [outcome for outcome in noted if outcome.kind is OutcomeKind.EXCEPTION]
+        failure = next((one for one in exceptions if one.name), Outcome(OutcomeKind.EXCEPTION))
+        others = [outcome for outcome in noted if outcome.kind is not OutcomeKind.EXCEPTION]
+        closed = turn[-1].turn + FAILED if turn and turn[-1].turn else None
+        self._observe(closed, turn, [*others, failure])
+
+    def _noted(self, but_exceptions: bool = False) -> list[Outcome]:
+        """Take what was noted; an exception that was got over is none."""
+        noted = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        return [one for one in noted if not (but_exceptions and one.kind is OutcomeKind.EXCEPTION)]
 
     def _pending(self, said: Sequence[Said]) -> str:
         """Return the newest question if it has no answer yet; while its turn's recall is known, also after that."""
@@ -173,6 +201,8 @@ class Conversation:
             return None
         if self._recalled is not None and self._recalled[0] == question:
             return self._recalled[1]
+        if not open_turn(said):
+            self._close(said)
         messages = [one.message for one in said]
         newest = sum(cost_of(message, self._tokenizer) for message in messages[newest_start(messages) :])
         wanted = self.memory.store.settings.max_tokens if self._limits.recall is None else self._limits.recall
@@ -181,23 +211,11 @@ class Conversation:
             return None
         recall = safely(self.memory, self._trajectory.recall, question, max_tokens=budget, top_k=self._limits.top_k)
         if recall is not None:
-            self._recalled, self._asked = (question, recall), True
+            self._recalled, self._asked = (question, recall), question
         return recall
 
     def _observe(self, turn: str | None, said: Sequence[Said], outcomes: Sequence[Outcome]) -> None:
         shown = to_messages((one.message for one in said), self._limits.roles)
-        self._asked, self._outcomes = False, []
+        self._asked = ""
         if shown or outcomes:
-            safely(self.memory, self._trajectory.observe, shown, turn_id=turn or None, outcomes=outcomes)
-
-
-def _parts(messages: Sequence[ChatMessage]) -> Iterator[list[ChatMessage]]:
-    """Cut messages where a turn begins or ends; what several users say at once is one question."""
-    part: list[ChatMessage] = []
-    for message in messages:
-        if part and (is_answer(part[-1]) or (role_of(message) == "user" and role_of(part[-1]) != "user")):
-            yield part
-            part = []
-        part.append(message)
-    if part:
-        yield part
+            safely(self.memory, self._trajectory.observe, shown, turn_id=turn, outcomes=outcomes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -89,6 +89,18 @@ def open_turn(said: Sequence[Said]) -> list[Said]:
     while start and role_of(mine[start - 1].message) == "user":
         start -= 1
     return mine[start:]
+
+
+def parts(messages: Sequence[ChatMessage]) -> Iterator[list[ChatMessage]]:
+    """Cut messages where a turn begins or ends; what several users say at once is one question."""
+    part: list[ChatMessage] = []
+    for message in messages:
+        if part and (is_answer(part[-1]) or (role_of(message) == "user" and role_of(part[-1]) != "user")):
+            yield part
+            part = []
+        part.append(message)
+    if part:
+        yield part
 
 
 def _body(said: Said) -> Any:

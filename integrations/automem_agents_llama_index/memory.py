@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import Callable
 from os import PathLike
@@ -202,12 +201,23 @@ class AutoMemMemory(BaseMemory):
         self._talk().set([])
 
     def note(self, outcome: Outcome) -> None:
-        """Note what went wrong in the turn that is under way, as a tool that failed."""
+        """Note what went wrong in the turn that is under way, as a tool that failed; it never waits.
+
+        An exception counts only if the turn stays without an answer, and once.
+        """
         self._talk().note(outcome)
 
-    async def anote(self, outcome: Outcome) -> None:
-        """As ``note``, without blocking the event loop."""
-        await asyncio.to_thread(self.note, outcome)
+    def settle(self, error: Exception | None = None) -> None:
+        """Say that a run is over: what was noted since its answer is observed.
+
+        Args:
+            error: what ended the run, if it failed: its turn is closed as failed now, and not when the next begins.
+        """
+        self._talk().settle(error)
+
+    def finish(self, answer: str) -> None:
+        """Put an answer that a workflow gave, unless it has put one itself."""
+        self._talk().finish(answer)
 
     def _talk(self) -> Conversation:
         """Return the conversation that the fields mean."""
