@@ -78,7 +78,7 @@ def main(model: BaseChatModel) -> None:
         except ConnectionError as error:
             print(f"  {type(error).__name__}: {error}")
         kept = [record.text for record in memory.records(user_id="kari") if "phone" in record.text]
-        print(f"  kept: {kept}")
+        print(f"  kept: {kept}\n  noted: {dict(memory.health().signals)}")
 
         print("What the memory did")
         for decision in reversed(memory.decisions(user_id="kari")):

@@ -118,7 +118,7 @@ class Turn:
             end: ids of the messages that the next turn began with.
         """
         said = between(messages, self.ids, end)
-        if self.called or (not self.begun_here and any(isinstance(message, AIMessage) for message in said)):
+        if any(isinstance(message, AIMessage) for message in said):  # so the model was called
             self.saw(said)
         self.close_as_failed([*failed_tools(said), *self.outcomes, Outcome(OutcomeKind.EXCEPTION, self.error)])
 

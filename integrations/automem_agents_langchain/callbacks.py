@@ -143,7 +143,7 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
         if live is None or isinstance(error, GraphBubbleUp):  # which interrupts a run
             return
         outcomes = [*live.failed, Outcome(OutcomeKind.EXCEPTION, type(error).__name__)]
-        died = [turn for turn in live.turns or self._resumed(live) if not turn.done]
+        died = live.turns or self._resumed(live)
         for turn in died:
             turn.close_as_failed([*turn.outcomes, *outcomes])
         if died:
@@ -215,7 +215,7 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
             return []
         with self._lock:
             turn = self._of_threads.get(thread)
-        return [] if turn is None else [turn]
+        return [] if turn is None or turn.done else [turn]
 
     def _note(self, live: _Live, run_id: UUID, outputs: object, outcomes: Sequence[Outcome]) -> None:
         observes = self._observes and not live.outermost.claimed

@@ -362,6 +362,21 @@ def test_another_middleware_s_failure(memory: MemoryController) -> None:
     assert signals_of(memory) == [("exception", "Leaked")]
 
 
+def test_another_middleware_s_failure_after_the_turn_was_observed(memory: MemoryController) -> None:
+    class Breaks(AgentMiddleware[Any, Any]):
+        def after_agent(self, state: Any, runtime: Any) -> None:
+            raise Leaked("after")
+
+    agent = agent_of(memory, "Noted.", "I am.", middleware=[Breaks(), AutoMemMiddleware(memory)])
+    config = {"callbacks": [AutoMemCallbackHandler(memory)]}
+    failing(agent, False, Leaked, config)
+    assert signals_of(memory) == [("exception", "Leaked")]
+    with pytest.raises(Leaked):
+        RunnableLambda(leak).invoke({}, {**T, **config, "metadata": {"thread_id": "T"}})
+    assert signals_of(memory) == [("exception", "Leaked")] * 2
+    assert texts_of(memory).count(BERTH) == 1
+
+
 def test_a_failure_in_an_agent_in_a_tool_is_counted_in_its_own_turn(memory: MemoryController) -> None:
     middleware, handler = AutoMemMiddleware(memory), AutoMemCallbackHandler(memory)
     inner = ScriptedChatModel(script=[calls(("shy", {"text": "x"})), calls(("leak", {"text": "x"}))])
