@@ -209,10 +209,8 @@ def _checked(namespace: Sequence[str], write: bool = False) -> Labels:
         raise InvalidNamespaceError(
             f"a namespace must be a tuple of strings that are not empty and have no '.' and no NUL in them, not {namespace!r}"
         )
-    if write and (not namespace or namespace[0] == "langgraph"):
-        raise InvalidNamespaceError(
-            f"a namespace to write to must have a label, and not begin with 'langgraph': {namespace!r}"
-        )
+    if write and not namespace:
+        raise InvalidNamespaceError("a namespace to write to must have a label")
     return tuple(namespace)
 
 
