@@ -280,14 +280,21 @@ class _WithMemory(Runnable[Any, Any]):
             if self._memory_key in inputs:
                 raise InvalidInput(f"the input has {self._memory_key!r} already: choose another memory_key")
             return {**inputs, self._memory_key: text}
-        if not text:
-            return inputs
+        messages = self._as_messages(inputs)
+        return with_recalled(messages, text) if text else inputs
+
+    def _as_messages(self, inputs: Any) -> list[BaseMessage]:
+        """Return what a model makes of an input.
+
+        Raises:
+            InvalidInput: if it may not go to a model.
+        """
         if isinstance(inputs, PromptValue):
-            return with_recalled(inputs.to_messages(), text)
+            return inputs.to_messages()
         if isinstance(inputs, list | tuple):
-            return with_recalled(convert_to_messages(inputs), text)
+            return convert_to_messages(inputs)
         if isinstance(inputs, str) and self._takes_text:
-            return with_recalled([HumanMessage(inputs)], text)
+            return [HumanMessage(inputs)]
         raise InvalidInput(
             f"memory can't be put into a {type(inputs).__name__} that goes into this chain: give the chain a "
             f"dictionary and its prompt the variable {self._memory_key!r}, or use AutoMemRecall as a step of the chain"

@@ -54,10 +54,13 @@ def test_k_bounds_the_documents_and_a_call_may_say_otherwise(teas: MemoryControl
     assert len(AutoMemRetriever(teas).invoke("tea number good")) == 4
 
 
-def test_tokens_can_be_bounded_too(teas: MemoryController) -> None:
-    assert len(AutoMemRetriever(teas, k=8).invoke("tea number good")) == 8
-    assert len(AutoMemRetriever(teas, k=8, max_tokens=60).invoke("tea number good")) < 8
-    assert AutoMemRetriever(teas, max_tokens=0).invoke("tea number good") == []
+def test_tokens_are_bounded_only_when_asked_for(memory: MemoryController) -> None:
+    for number in range(30):
+        memory.add(f"tea number {number} is good and comes from the garden behind the red house on the hill")
+    question = "tea number good garden house hill"
+    assert len(AutoMemRetriever(memory, k=30).invoke(question)) == 30
+    assert 0 < len(AutoMemRetriever(memory, k=30, max_tokens=200).invoke(question)) < 10
+    assert AutoMemRetriever(memory, max_tokens=0).invoke(question) == []
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_text_into_a_chain_that_begins_with_something_else_is_refused(allergic: 
     chain: Runnable[Any, Any] = (
         {"question": RunnablePassthrough()} | ChatPromptTemplate([("user", "{question}")]) | model
     )
-    for inputs in (QUESTION, HumanMessage(QUESTION)):
+    for inputs in (QUESTION, HumanMessage(QUESTION), "where nothing is recalled"):
         with pytest.raises(InvalidInput, match="AutoMemRecall"):
             with_memory(chain, allergic).invoke(inputs)
     step: Runnable[Any, Any] = {"question": RunnablePassthrough(), "memory": AutoMemRecall(allergic)} | PROMPT | model

@@ -126,6 +126,7 @@ def test_a_search_shows_what_langmem_shows(memory: MemoryController) -> None:
     assert all(isinstance(hit, Hit) for hit in answer.artifact)
     assert [hit.record.id for hit in answer.artifact] == [found["key"] for found in shown]
     rest = json.loads(call(search, query="tea number 3", limit=10, offset=2).text)
+    assert len(rest) == 4
     assert len({found["key"] for found in shown + rest}) == 6
     (only,) = json.loads(call(search, query="tea", filter={"number": {"$gte": 5}, "kind": "tea"}).text)
     assert only["value"]["number"] == 5

@@ -149,14 +149,12 @@ class Transcript:
         journal, key = self._store.journal, self.namespace.key
         with journal.write() as connection:
             now = self._store.clock.now()
-            since = self._retention.since(now)
             if replace:
                 clear_messages(connection, key, self.session)
             if bodies:
                 journal.ensure_namespace(connection, self.namespace, now)
                 insert_messages(connection, key, self.session, bodies, now)
-            trim_messages(connection, key, self.session, since, self._retention.most)
-        self._since = since
+            trim_messages(connection, key, self.session, self._retention.since(now), self._retention.most)
 
     aappend = to_async(append)
     areplace = to_async(replace)
