@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,13 @@ def test_every_verb_of_the_controller_is_listed() -> None:
     verbs = {name for name, _ in inspect.getmembers(MemoryController, callable) if not name.startswith("_")}
     twins = {f"a{name}" for name in verbs}
     assert verbs - twins == {name for name in listed if name in verbs}
+
+
+@pytest.mark.any_index
+@pytest.mark.parametrize(
+    "adapter", ["automem_agents_langchain", "automem_agents_litellm", "automem_agents_llama_index"]
+)
+def test_every_name_of_an_adapter_is_listed(adapter: str) -> None:
+    text = (REFERENCE.parent / "reference-adapters.md").read_text(encoding="utf-8")
+    listed = {line.rpartition(".")[2] for line in text.splitlines() if line.startswith(f"::: {adapter}.")}
+    assert set(import_module(adapter).__all__) <= listed
