@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib import import_module
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ OWNERS = packages_distributions()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Parts that only an extra serves; everything else must run with the core dependencies.
 OPTIONAL_PARTS = {"bench": SOURCE / "bench"}
+# What a declared package always brings, and says in its own documentation to import from there.
+BROUGHT = {"pydantic": {"pydantic-core", "typing-extensions"}, "llama-index-core": {"llama-index-workflows"}}
+INTEGRATIONS = ROOT / "integrations"
+ADAPTERS = sorted(path.parent.name for path in INTEGRATIONS.glob("*/__init__.py"))
 
 
 def name_of(requirement: str) -> str:
@@ -39,9 +44,12 @@ def imports_of(file: Path) -> set[str]:
 
 
 def required_by(file: Path) -> set[str]:
-    """Return the distributions that serve the third-party imports of a file."""
-    foreign = imports_of(file) - set(sys.stdlib_module_names) - {"automem_agents"}
-    return {name_of(OWNERS.get(module, [module])[0]) for module in foreign}
+    """Return the distributions that serve the third-party imports of a file.
+
+    Where several share a name, as ``langgraph`` and ``langgraph-checkpoint`` do, the first of them stands for all.
+    """
+    foreign = imports_of(file) - set(sys.stdlib_module_names) - {"automem_agents", *ADAPTERS}
+    return {min(map(name_of, OWNERS.get(module, [module]))) for module in foreign}
 
 
 def undeclared(files: list[Path], declared: set[str]) -> list[str]:
@@ -68,6 +76,47 @@ def test_every_import_of_an_optional_part_is_declared_by_its_extra(extra: str) -
     files = list(OPTIONAL_PARTS[extra].rglob("*.py"))
     assert files
     assert undeclared(files, CORE | EXTRAS[extra]) == []
+
+
+def served_by(adapter: str, extra: str) -> list[Path]:
+    """Return the files of an adapter that the names of an extra are in, and those of the adapter that they import."""
+    package = INTEGRATIONS / adapter
+    names = import_module(adapter)._LAZY.values()
+    found: list[Path] = []
+    waiting = [package / f"{module}.py" for module, needs in names if needs == extra]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.append(file)
+            own = re.findall(rf"^from {adapter}\.(\w+) import", file.read_text(encoding="utf-8"), re.M)
+            waiting += [package / f"{module}.py" for module in own]
+    return found
+
+
+SERVED = sorted({(name, extra) for name in ADAPTERS for _, extra in import_module(name)._LAZY.values()})
+
+
+@pytest.mark.parametrize(("adapter", "extra"), SERVED)
+def test_every_import_of_an_adapter_is_declared_by_the_extra_that_serves_it(adapter: str, extra: str) -> None:
+    files = served_by(adapter, extra)
+    assert files
+    declared = CORE | EXTRAS[extra]
+    assert undeclared(files, declared.union(*(BROUGHT.get(name, ()) for name in declared))) == []
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_what_is_brought_is_really_brought(name: str) -> None:
+    always = {name_of(line) for line in requires(name) or () if ";" not in line}
+    assert BROUGHT[name] - always == set()
+
+
+def test_only_adapters_and_a_readme_stand_in_integrations() -> None:
+    tops = {name.split("/")[1] for name in tracked_texts() if name.startswith("integrations/")}
+    assert tops == {*ADAPTERS, "README.md"}
+    assert [name for name in ADAPTERS if not name.startswith("automem_agents_")] == []
+    packed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    assert set(packed["wheel"]["packages"]) == {"src/automem_agents", *(f"integrations/{name}" for name in ADAPTERS)}
+    assert [name for name in ADAPTERS if not (INTEGRATIONS / name / "py.typed").exists()] == []
 
 
 def test_a_missing_declaration_would_be_found(tmp_path: Path) -> None:

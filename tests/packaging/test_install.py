@@ -18,7 +18,9 @@ import pytest
 pytestmark = [pytest.mark.matrix, pytest.mark.any_index, pytest.mark.timeout(1500)]
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+PACKAGES = {Path(package).name for package in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
 # The groups of packages that users choose; docs and dev are for those who work on the package.
 USERS_EXTRAS = sorted(set(PROJECT["optional-dependencies"]) - {"docs", "dev", "all"})
 
@@ -46,6 +48,22 @@ with MemoryController.open(tempfile.mkdtemp(), user_id="ada", strict=True, index
     assert memory.erase() == 2 and memory.records() == []
 print("smoke ok")
 """
+
+# What an extra serves: every public name of an adapter that says so.
+SERVED = """
+import importlib, sys
+served = [
+    getattr(importlib.import_module(package), name)
+    for package in sys.argv[2:]
+    for name, (module, extra) in importlib.import_module(package)._LAZY.items()
+    if extra == sys.argv[1]
+]
+print(len(served), "names served")
+"""
+ADAPTERS = sorted(PACKAGES - {"automem_agents"})
+EXAMPLES = {
+    "langchain": ["langchain_agent.py", "langchain_lcel.py"],
+}
 
 
 @dataclass(frozen=True)
@@ -117,6 +135,15 @@ def smoke(environment: Environment) -> None:
     assert "torch" not in environment.installed()
 
 
+def check_extra(environment: Environment, extra: str) -> None:
+    """Use what only this extra brings: the adapters' names, their examples, the benchmark."""
+    environment.run("python", "-c", SERVED, extra, *ADAPTERS)
+    for example in EXAMPLES.get(extra, []):
+        assert environment.run("python", ROOT / "examples" / example).strip()
+    if extra == "bench":
+        assert "--budgets" in environment.run("automem-agents", "bench", "conversations", "--help")
+
+
 def test_the_sdist_has_what_is_needed_to_test_and_to_document(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -135,8 +162,8 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
         metadata = next(name for name in names if name.endswith("METADATA"))
         text = archive.read(metadata).decode()
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"automem_agents"}
-    assert "automem_agents/py.typed" in names
+    assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
+    assert [name for name in PACKAGES if f"{name}/py.typed" not in names] == []
     assert re.search(r"^License-Expression: Apache-2.0$", text, re.M)
     assert "torch" not in text
 
@@ -169,8 +196,7 @@ def test_the_lowest_versions_work(extra: str, wheel: Path, environment: Environm
     assert wrong == {}, "these floors were not installed, so they are not tested"
     assert "UPDATE" in environment.run("automem-agents", "demo")
     smoke(environment)
-    if extra == "bench":
-        assert "--budgets" in environment.run("automem-agents", "bench", "conversations", "--help")
+    check_extra(environment, extra)
 
 
 def _same(version: str, floor: str) -> bool:
@@ -183,12 +209,15 @@ def test_each_extra_alone_installs_and_runs(extra: str, wheel: Path, environment
     environment.run("python", "-m", "pip", "install", "-q", f"{wheel}[{extra}]")
     environment.run("python", "-m", "pip", "check")
     smoke(environment)
-    if extra == "bench":
-        assert "--budgets" in environment.run("automem-agents", "bench", "conversations", "--help")
+    check_extra(environment, extra)
 
 
-def test_without_its_extra_the_benchmark_says_what_to_install(wheel: Path, environment: Environment) -> None:
+def test_without_its_extra_a_part_says_what_to_install(wheel: Path, environment: Environment) -> None:
     environment.run("python", "-m", "pip", "install", "-q", wheel)
+    ask = "import automem_agents_langchain as a, automem_agents.errors as e\ntry: a.AutoMemMiddleware\n"
+    assert "pip install 'automem-agents[langchain]'" in environment.run(
+        "python", "-c", ask + "except e.MissingExtra as error: print(error)"
+    )
     program = environment.folder / "bin" / "automem-agents"
     done = subprocess.run(
         [program, "bench", "conversations", "x.jsonl"],
