@@ -13,7 +13,9 @@ from itertools import pairwise
 from Stemmer import Stemmer
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|,?\s+\b(?:but|while|whereas|although)\b\s+", re.I)
+_SENTENCE = re.compile(
+    r"(?<=[.!?;])\s+|\n+|,?\s+\b(?:but|while|whereas|although)\b\s+|,?\s+and\s+(?=(?:i|we|my|our|he|she|they)\b)", re.I
+)
 _ORDERS = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instructions?|prompts?|rules|above|previous|earlier)\b"
     r"|\b(?:new|updated|revised) (?:system )?(?:instructions?|prompt)\b|^\W*(?:system|assistant|developer)\s*:"

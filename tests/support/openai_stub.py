@@ -82,6 +82,7 @@ def _handler(stub: OpenAIStub) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
+            self.send_header("Connection", "close")  # LiteLLM keeps its clients for ever, and their sockets with them
             self.end_headers()
             self.wfile.write(data)
 
