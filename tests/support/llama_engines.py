@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import (
@@ -19,6 +20,11 @@ from llama_index.core.memory.types import BaseMemory
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_llm import OneNote, ScriptedLLM, echo
 
+# what LlamaIndex's agents do, and this pydantic and its own workflows call deprecated
+OLD_WAYS = (
+    pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning"),
+)
 WAYS = ("chat", "achat", "stream_chat", "astream_chat")
 
 
