@@ -31,19 +31,21 @@ class Scope(TypedDict):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a prompt may have of a conversation.
+    """What a prompt may have of a conversation.
 
     Attributes:
         prompt: tokens of all that ``get`` returns.
         recall: tokens of the recalled text; None for the memory's own setting.
         top_k: records in it; None for no limit.
         roles: of the messages that memory is shown.
+        inject: the role of the message that has the recalled text.
     """
 
     prompt: int
     recall: int | None
     top_k: int | None
     roles: tuple[str, ...]
+    inject: MessageRole
 
 
 class Conversation:
@@ -87,7 +89,7 @@ class Conversation:
         return None if self._recalled is None else self._recalled[1]
 
     def get(self, question: str | None, taken: int) -> list[ChatMessage]:
-        """Return what is recalled, as a system message, and the newest messages, within the limit.
+        """Return what is recalled, as one message, and the newest messages, within the limit.
 
         Args:
             question: what is asked; without one, the newest user message is, as long as it has no answer.
@@ -110,7 +112,7 @@ class Conversation:
         turns = {*below, *(turn + FAILED for turn in below)}
         if all(hit.record.turn_id in turns for hit in recall.hits):  # the model reads it all below
             return newest_that_fit(messages, limit, self._tokenizer)
-        return [ChatMessage(role=MessageRole.SYSTEM, content=recall.text), *shown]
+        return [ChatMessage(role=self._limits.inject, content=recall.text), *shown]
 
     def all(self) -> list[ChatMessage]:
         """Return the whole transcript."""

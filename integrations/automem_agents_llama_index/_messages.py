@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from automem_agents import Message
 from automem_agents.errors import InvalidInput
@@ -60,7 +60,12 @@ def to_messages(messages: Iterable[ChatMessage], roles: Sequence[str]) -> list[M
 
 def to_body(message: ChatMessage) -> Any:
     """Return a message as JSON; what has no such form is kept as text."""
-    return to_jsonable_python(message.model_dump(), serialize_unknown=True, inf_nan_mode="strings", bytes_mode="base64")
+    dumped = message.model_dump()
+    try:
+        text = to_json(dumped, serialize_unknown=True, inf_nan_mode="strings")  # bytes of media are base64 already
+    except PydanticSerializationError:
+        text = to_json(dumped, serialize_unknown=True, inf_nan_mode="strings", bytes_mode="base64")
+    return from_json(text)
 
 
 def from_body(body: Any) -> ChatMessage:

@@ -144,7 +144,8 @@ class AutoMemBlock(BaseMemoryBlock[str]):
 
     def _trajectory(self, session_id: str | None, known: Mapping[str, Any]) -> Trajectory:
         run = Run(context={**known, "session_id": session_id, "thread_id": session_id})
-        found = self._whose.trajectory(self._shared.memory, run)
+        thread = run.thread_id
+        found = self._shared.memory.trajectory(run_id=thread, session=thread, **self._whose.scope(run))
         with self._lock:
             kept = self._trajectories.setdefault((found.namespace, session_id), found)
             self._trajectories.move_to_end((found.namespace, session_id))

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import uuid4
 
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms.llm import LLM
 from llama_index.core.memory.types import BaseMemory
 from llama_index.core.utils import get_tokenizer
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from automem_agents import MemoryController, Outcome, Recall
+from automem_agents import MemoryController, Namespace, Outcome, Recall
 from automem_agents.adapters import SharedMemory, share, shared
 from automem_agents.adapters.safe import checked_memory
 from automem_agents.errors import InvalidInput, ScopeRequired
 from automem_agents.types import checked_id, optional_id
 from automem_agents_llama_index._conversation import Conversation, Limits, Scope
 from automem_agents_llama_index._messages import checked_roles
+from automem_agents_llama_index._whose import namespace_of
 
 TOKEN_LIMIT = 30_000
 _OF_CONTEXT = 0.75  # what LlamaIndex's own buffer takes of a model's context window
 
 
 class AutoMemMemory(BaseMemory):
-    """The transcript of a session, and what the memory recalls for its questions, in front, as one system message.
+    """The transcript of a session, and what the memory recalls for its questions, in front, as one message.
 
     A turn is observed when its answer was put; one that never got an answer is observed as failed when the next
     begins. Recalled text is only in what ``get`` returns. The transcript is in the memory's store: an object that was
@@ -43,6 +45,8 @@ class AutoMemMemory(BaseMemory):
         max_tokens: of the recalled text; None for the memory's own setting.
         top_k: records in the recalled text; None for no limit.
         roles: of the messages that memory is shown, out of user, assistant and tool.
+        inject: role of the recalled text: ``system`` or ``user``. A ``ReActAgent`` without a system prompt and a
+            ``CodeActAgent`` throw the first system message away: give the former a prompt, or say ``user``.
         tokenizer_fn: turns a text into tokens; LlamaIndex's default.
 
     Raises:
@@ -73,6 +77,7 @@ class AutoMemMemory(BaseMemory):
     max_tokens: int | None = Field(None, ge=0)
     top_k: int | None = Field(None, ge=1)
     roles: tuple[str, ...] = ("user", "assistant")
+    inject: Literal["system", "user"] = "system"
     tokenizer_fn: Callable[[str], list[Any]] = Field(default_factory=get_tokenizer, exclude=True)
 
     _conversation: Conversation | None = PrivateAttr(None)
@@ -135,7 +140,7 @@ class AutoMemMemory(BaseMemory):
             chat_history: replaces what the session's transcript has.
             llm: three quarters of its context window are the ``token_limit``, if that is not given.
             token_limit, tokenizer_fn: see the class.
-            options: ``max_tokens``, ``top_k``, ``roles``: see the class.
+            options: ``max_tokens``, ``top_k``, ``roles``, ``inject``: see the class.
 
         Raises:
             InvalidInput: if an argument is wrong.
@@ -144,15 +149,15 @@ class AutoMemMemory(BaseMemory):
         if memory is not None and path is not None:
             raise InvalidInput("give memory or path, not both")
         kept = shared("memory" if path is None else path) if memory is None else share(checked_memory(memory))
-        whose = _whose(kept.memory, user_id=user_id, agent_id=agent_id, app=app)
+        whose = _whose(kept.memory, user_id, agent_id, app)
         if token_limit is None:
             token_limit = TOKEN_LIMIT if llm is None else int(llm.metadata.context_window * _OF_CONTEXT)
         given = {"session_id": session_id, "tokenizer_fn": tokenizer_fn}
-        unknown = sorted(set(options) - {"max_tokens", "top_k", "roles"})
+        unknown = sorted(set(options) - {"max_tokens", "top_k", "roles", "inject"})
         if unknown:
             raise InvalidInput(f"unknown argument {unknown[0]!r}")
         options |= {name: value for name, value in given.items() if value is not None}
-        made = cls(memory, path=kept.path, token_limit=token_limit, **whose, **options)
+        made = cls(memory, path=kept.path, token_limit=token_limit, **asdict(whose), **options)
         if chat_history is not None:
             made.set(chat_history)
         return made
@@ -227,17 +232,19 @@ class AutoMemMemory(BaseMemory):
 
     def _opened(self, kept: SharedMemory) -> Conversation:
         scope = Scope(user_id=self.user_id, agent_id=self.agent_id, app=self.app)
-        limits = Limits(self.token_limit, self.max_tokens, self.top_k, self.roles)
+        limits = Limits(self.token_limit, self.max_tokens, self.top_k, self.roles, MessageRole(self.inject))
         return Conversation(kept, scope, self.session_id, limits, self.tokenizer_fn)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return another object for the same session, or for what ``update`` says: what it stands for is not copied."""
+        fields = {**dict(self), **(update or {})}
+        return type(self)(self.controller if fields["path"] == self.path else None, **fields)
+
     def __copy__(self) -> Self:
-        return self.__deepcopy__()
+        return self.model_copy()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Return another object for the same session: what it stands for can't be copied."""
-        copied = type(self).model_construct(**dict(self))
-        copied._conversation = copied._opened(self._talk().shared)
-        return copied
+        return self.model_copy()
 
     def __getstate__(self) -> dict[str, Any]:
         fields = {name: value for name, value in self if name != "tokenizer_fn"}
@@ -245,11 +252,10 @@ class AutoMemMemory(BaseMemory):
         return {**state, "__pydantic_fields_set__": set(fields)}
 
 
-def _whose(memory: MemoryController, **given: str | None) -> dict[str, Any]:
-    """Return the namespace that is meant: what is given, else the memory's default, else a fresh user's."""
-    named = {name: value for name, value in given.items() if value is not None}
+def _whose(memory: MemoryController, user_id: str | None, agent_id: str | None, app: str | None) -> Namespace:
+    """Return the namespace that is meant; where nobody names a user, a fresh one's."""
     try:
-        namespace = memory.trajectory(**named).namespace
+        return namespace_of(memory, user_id, agent_id, app)
     except ScopeRequired:
         warnings.warn(
             "no user_id: this memory belongs to a new user of its own, and no later session recalls from it. "
@@ -257,5 +263,4 @@ def _whose(memory: MemoryController, **given: str | None) -> dict[str, Any]:
             UserWarning,
             stacklevel=3,
         )
-        return {**named, "user_id": f"anonymous_{uuid4().hex}"}
-    return {"user_id": namespace.user_id, "agent_id": namespace.agent_id, "app": namespace.app}
+        return namespace_of(memory, f"anonymous_{uuid4().hex}", agent_id, app)

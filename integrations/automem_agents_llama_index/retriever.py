@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from automem_agents import Hit, MemoryController, Recall
-from automem_agents.adapters import Run, Whose
 from automem_agents.adapters.safe import checked_least, checked_memory, safely
+from automem_agents_llama_index._whose import namespace_of
 
 UNBOUNDED = 1_000_000  # tokens
 
@@ -57,22 +58,19 @@ class AutoMemRetriever(BaseRetriever):
         self._memory = checked_memory(memory)
         self._top_k = checked_least("similarity_top_k", similarity_top_k, 1)
         self._max_tokens = UNBOUNDED if max_tokens is None else checked_least("max_tokens", max_tokens, 0)
-        self._trajectory = Whose(user_id, agent_id, app).trajectory(memory, Run())
+        self._namespace = namespace_of(memory, user_id, agent_id, app)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = query_bundle.query_str
         if not question.strip():
             return []
-        namespace = self._trajectory.namespace
         recall = safely(
             self._memory,
             self._memory.recall,
             question,
             max_tokens=self._max_tokens,
             top_k=self._top_k,
-            user_id=namespace.user_id,
-            agent_id=namespace.agent_id,
-            app=namespace.app,
+            **asdict(self._namespace),
         )
         return [] if recall is None else [_node(hit, recall) for hit in recall.hits]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 
 from llama_index.core.tools import FunctionTool
 
-from automem_agents import MemoryController, Trajectory
-from automem_agents.adapters import Run, Whose
+from automem_agents import MemoryController
 from automem_agents.adapters.safe import checked_least, checked_memory
 from automem_agents.errors import AutoMemError, InvalidInput
+from automem_agents_llama_index._whose import namespace_of
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +56,11 @@ def recall_tool(
         True
         >>> memory.close()
     """
-    trajectory = _trajectory(memory, user_id, agent_id, app)
+    scope = asdict(namespace_of(checked_memory(memory), user_id, agent_id, app))
     checked_least("max_tokens", max_tokens, 0)
-    namespace = trajectory.namespace
 
     def recall(query: str) -> str:
-        found = memory.recall(
-            query, max_tokens=max_tokens, user_id=namespace.user_id, agent_id=namespace.agent_id, app=namespace.app
-        )
+        found = memory.recall(query, max_tokens=max_tokens, **scope)
         return found.text or "nothing that has to do with it is remembered"
 
     return _tool(recall, name, description)
@@ -78,23 +76,13 @@ def remember_tool(
     description: str = _REMEMBER,
 ) -> FunctionTool:
     """Return a tool by which a model stores a fact; see ``recall_tool`` for the arguments."""
-    namespace = _trajectory(memory, user_id, agent_id, app).namespace
+    scope = asdict(namespace_of(checked_memory(memory), user_id, agent_id, app))
 
     def remember(text: str) -> str:
-        receipt = memory.add(
-            text,
-            role="assistant",
-            user_id=namespace.user_id,
-            agent_id=namespace.agent_id,
-            app=namespace.app,
-        )
+        receipt = memory.add(text, role="assistant", **scope)
         return "remembered" if receipt.record_ids else "this is remembered already, word for word"
 
     return _tool(remember, name, description)
-
-
-def _trajectory(memory: MemoryController, user_id: str | None, agent_id: str | None, app: str | None) -> Trajectory:
-    return Whose(user_id, agent_id, app).trajectory(checked_memory(memory), Run())
 
 
 def _tool(verb: Callable[[str], str], name: str, description: str) -> FunctionTool:
