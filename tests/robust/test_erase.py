@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import chromadb
+import numpy as np
 import pytest
 from sqlalchemy import JSON, BigInteger, ColumnElement, Float, LargeBinary, Table, func, insert, select
 
@@ -76,9 +79,19 @@ def fill(memory: MemoryController, **scope: str) -> list[str]:
         run.observe([{"role": "tool", "content": f"The {WORD} number seven weighs 12 grams"}], turn_id=f"turn-{WORD}")
         run.feedback(1.0)
     memory.feedback(recall.token, "NEGATIVE", cited=["m1", WORD], key=WORD)
+    put_item(memory)
     receipts += [first, second, updated]
     decided = [decision.id for receipt in receipts for decision in receipt.decisions]
     return [*decided, *(decision.id for decision in consolidated), forgotten.id, recall.token]
+
+
+def put_item(memory: MemoryController) -> None:
+    """Put an item of the user, found by a vector, and rewrite it in another length."""
+    items = memory.items(user_label=1)
+    for times in (40, 1, 90):
+        item = items.prepare(("notes", USER), f"the {WORD}", {"text": f"{WORD} " * times}, timedelta(days=1))
+        vectors = {f"{WORD} field": np.frombuffer(BLOB, dtype="<f4")}
+        items.write([replace(item, vectors=vectors, space=WORD)])
 
 
 def plant(memory: MemoryController, namespace: Namespace) -> None:

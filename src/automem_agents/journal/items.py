@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, delete, func, or_, select, update
 
 from automem_agents.journal.prepared import Connected, PreparedInsert, PreparedLookup, PreparedSelect
 from automem_agents.journal.schema import item_vectors, items
@@ -28,6 +28,13 @@ class ItemRow(NamedTuple):
     created_at: int
     updated_at: int
     ttl: int | None
+
+
+class ItemValue(NamedTuple):
+    """What an item holds."""
+
+    seq: int
+    value: Any
 
 
 class ItemVector(NamedTuple):
@@ -59,6 +66,10 @@ class _Path(NamedTuple):
     path: str
 
 
+class _Seq(NamedTuple):
+    seq: int
+
+
 _COLUMNS = [items.c[name] for name in ItemRow._fields]
 _LIVE = or_(items.c.expires_at.is_(None), items.c.expires_at > bindparam("now"))
 _UNDER: tuple[ColumnElement[bool], ...] = (
@@ -77,20 +88,15 @@ _IN_SPACE = (
     func.length(item_vectors.c.vector) == bindparam("of_size"),
 )
 _HAS_VECTOR = select(item_vectors.c.item_seq).where(item_vectors.c.item_seq == items.c.seq, *_IN_SPACE).exists()
+_SEQS = select(items.c.seq).where(*_UNDER)
+_MOST: BindParameter[int] = bindparam("most")
 _GET = PreparedSelect(select(*_COLUMNS).where(*_AT, _LIVE), ItemRow)
 _KEPT = PreparedSelect(select(items.c.seq, items.c.expires_at).where(*_AT), _Kept)
-_SEARCH = PreparedSelect(
-    select(*_COLUMNS).where(*_UNDER).order_by(items.c.seq).limit(bindparam("most")),
-    ItemRow,
-)
-_WITHOUT_VECTOR = PreparedSelect(
-    select(*_COLUMNS).where(*_UNDER, ~_HAS_VECTOR).order_by(items.c.seq).limit(bindparam("most")), ItemRow
-)
-_VECTORS = PreparedSelect(
-    select(item_vectors.c.item_seq, item_vectors.c.vector)
-    .join(items, items.c.seq == item_vectors.c.item_seq)
-    .where(*_UNDER, *_IN_SPACE)
-    .order_by(items.c.seq),
+_OLDEST = PreparedSelect(_SEQS.order_by(items.c.seq).limit(_MOST), _Seq)
+_WITHOUT_VECTOR = PreparedSelect(_SEQS.where(~_HAS_VECTOR).order_by(items.c.seq).limit(_MOST), _Seq)
+_VALUES = PreparedSelect(select(items.c.seq, items.c.value).where(*_UNDER), ItemValue)
+_VECTORS = PreparedSelect(  # a join would look up each vector by itself
+    select(item_vectors.c.item_seq, item_vectors.c.vector).where(item_vectors.c.item_seq.in_(_SEQS), *_IN_SPACE),
     ItemVector,
 )
 _PATHS = PreparedSelect(select(items.c.path).where(*_UNDER).distinct(), _Path)
@@ -128,18 +134,23 @@ def get_item(connection: Connected, tree: int, path: str, name: str, now: int) -
     return _GET.first(connection, in_tree=tree, at_path=path, at_name=name, now=now)
 
 
-def search_items(connection: Connected, under: Under, most: int = ALL) -> list[ItemRow]:
-    """Return items, in the order in which they were first put."""
-    return _SEARCH.all(connection, most=most, **under.bound())
+def oldest_items(connection: Connected, under: Under, most: int) -> list[int]:
+    """Return the keys of items, in the order in which they were first put."""
+    return [row.seq for row in _OLDEST.all(connection, most=most, **under.bound())]
 
 
-def items_without_vector(connection: Connected, under: Under, space: Space, most: int) -> list[ItemRow]:
-    """Return items that have no vector of a space, in the order in which they were first put."""
-    return _WITHOUT_VECTOR.all(connection, **space.bound(), most=most, **under.bound())
+def items_without_vector(connection: Connected, under: Under, space: Space, most: int) -> list[int]:
+    """Return the keys of items that have no vector of a space, in the order in which they were first put."""
+    return [row.seq for row in _WITHOUT_VECTOR.all(connection, most=most, **space.bound(), **under.bound())]
+
+
+def values_of_items(connection: Connected, under: Under) -> list[ItemValue]:
+    """Return what items hold, in the order in which they were first put."""
+    return sorted(_VALUES.all(connection, **under.bound()), key=lambda row: row.seq)
 
 
 def vectors_of_items(connection: Connected, under: Under, space: Space) -> list[ItemVector]:
-    """Return all vectors of a space that items have, in the order in which the items were first put."""
+    """Return all vectors of a space that items have, in no order."""
     return _VECTORS.all(connection, **space.bound(), **under.bound())
 
 

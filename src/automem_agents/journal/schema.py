@@ -140,6 +140,7 @@ items = Table(
     Column("expires_at", BigInteger),
     UniqueConstraint("tree", "path", "name"),
     Index("items_by_namespace", "namespace"),
+    Index("items_by_path", "tree", "path", "expires_at"),  # what is under a prefix, without reading values
     Index("items_by_expiry", "expires_at", sqlite_where=_EXPIRES, postgresql_where=_EXPIRES),
     sqlite_autoincrement=True,
 )

@@ -238,10 +238,13 @@ class ItemView:
         under = rows.Under(self._tree, _joined(query.prefix), self._now)
         scores = {} if query.vector is None else self._scores(under, query.vector, query.space)
         if query.matches is None:
-            found = self._page(under, scores, query, skip, most)
+            seqs = self._page(under, scores, query, skip, most)
         else:
-            found = self._matching(under, scores, query.matches)[skip : skip + most]
-        return self._read(found, refresh)
+            wanted = [row.seq for row in rows.values_of_items(self._connection, under) if query.matches(row.value)]
+            ranked = [*filter(set(wanted).__contains__, scores), *(seq for seq in wanted if seq not in scores)]
+            seqs = ranked[skip : skip + most]
+        found = rows.items_by_seq(self._connection, seqs)
+        return self._read([(scores.get(seq), found[seq]) for seq in seqs], refresh)
 
     def paths(self, prefix: Path = ()) -> list[Path]:
         """Return every path that has an item, in order."""
@@ -256,36 +259,25 @@ class ItemView:
         matrix = np.frombuffer(b"".join(row.vector for row in found), dtype="<f4").reshape(len(found), len(vector))
         lengths = np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector)
         lengths[lengths == 0] = 1
-        seqs, first = np.unique([row.item_seq for row in found], return_index=True)
-        best = np.maximum.reduceat(matrix @ vector.astype(np.float32) / lengths, first)
+        seqs, item = np.unique([row.item_seq for row in found], return_inverse=True)
+        best = np.full(len(seqs), -np.inf)
+        np.maximum.at(best, item, matrix @ vector / lengths)
         order = np.argsort(-best, kind="stable")
         return dict(zip(seqs[order].tolist(), best[order].tolist(), strict=True))
 
     def _page(
         self, under: rows.Under, scores: Mapping[int, float], query: ItemQuery, skip: int, most: int
-    ) -> list[tuple[float | None, rows.ItemRow]]:
-        page = list(scores.items())[skip : skip + most]
-        kept = rows.items_by_seq(self._connection, [seq for seq, _ in page])
-        found: list[tuple[float | None, rows.ItemRow]] = [(score, kept[seq]) for seq, score in page]
-        missing = most - len(found)
-        if missing:
-            over = max(0, skip - len(scores))
-            upto = min(rows.ALL, over + missing)
-            if query.vector is None or not scores:
-                rest = rows.search_items(self._connection, under, upto)
-            else:
-                space = rows.Space(query.space, len(query.vector))
-                rest = rows.items_without_vector(self._connection, under, space, upto)
-            found += [(None, row) for row in rest[over:]]
-        return found
-
-    def _matching(
-        self, under: rows.Under, scores: Mapping[int, float], matches: Callable[[dict[str, Any]], bool]
-    ) -> list[tuple[float | None, rows.ItemRow]]:
-        wanted = {row.seq: row for row in rows.search_items(self._connection, under) if matches(row.value)}
-        ranked: list[tuple[float | None, rows.ItemRow]]
-        ranked = [(score, wanted.pop(seq)) for seq, score in scores.items() if seq in wanted]
-        return [*ranked, *((None, row) for row in wanted.values())]
+    ) -> list[int]:
+        """Return the keys of one page of all items: those that are scored come first."""
+        page = list(scores)[skip : skip + most]
+        over = max(0, skip - len(scores))
+        upto = min(rows.ALL, over + most - len(page))
+        if query.vector is None or not scores:
+            rest = rows.oldest_items(self._connection, under, upto)
+        else:
+            space = rows.Space(query.space, len(query.vector))
+            rest = rows.items_without_vector(self._connection, under, space, upto)
+        return page + rest[over:]
 
     def _read(self, found: Sequence[tuple[float | None, rows.ItemRow]], refresh: bool) -> list[StoredItem]:
         if refresh:

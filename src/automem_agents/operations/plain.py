@@ -43,8 +43,9 @@ def plain(value: object, scrubber: Scrubber | None = None, where: str = "value",
         return value
     if isinstance(value, int) and value.bit_length() <= _BITS:
         return value
-    shown = f"{value!r}" if isinstance(value, float) else f"a {type(value).__name__} that"
-    raise InvalidInput(f"{where} is {shown} JSON can't hold; use text, numbers, true, false, null, lists and mappings")
+    kind = repr(value) if isinstance(value, float) else f"of type {type(value).__name__}"
+    what = "an integer that is too long to be read again" if isinstance(value, int) else kind
+    raise InvalidInput(f"{where} is {what}; JSON holds text, finite numbers, true, false, null, lists and mappings")
 
 
 def _name(name: object, where: str) -> str:
