@@ -75,7 +75,7 @@ class Extraction:
         return [
             fact.message.model_copy(
                 update={"content": fact.text, "key": fact.key, "kind": "fact", "source": fact.message.origin,
-                        "metadata": {**fact.message.metadata, "extraction": note}}
+                        "llm_cost": note}
             )
             for fact in self.facts
         ]  # fmt: skip

@@ -265,6 +265,7 @@ class Decision:
         now: the time the decision was taken at.
         fallback: set when a deadline, the breaker or a failure decided instead of the policy.
         undone: True after ``undo``.
+        cost: what a model was paid to find the piece, as ``Message.llm_cost`` says.
     """
 
     id: str
@@ -283,6 +284,7 @@ class Decision:
     undone: bool = False
     reward: float | None = None
     candidates: tuple[Candidate, ...] = ()
+    cost: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

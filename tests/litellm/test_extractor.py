@@ -153,9 +153,10 @@ def test_what_it_cost_stands_with_the_facts(memory: MemoryController) -> None:
     assert (found.cost.input_tokens, found.cost.output_tokens) == (10, 20)
     assert found.cost.usd == spending.total.usd
     receipt = memory.observe(found.messages())
-    notes = [memory.get(record_id).metadata["extraction"] for record_id in receipt.record_ids]
-    assert [note["model"] for note in notes] == [MODEL, MODEL]
-    assert sum(note["usd"] for note in notes) == pytest.approx(found.cost.usd)
+    costs = [decision.cost for decision in receipt.decisions]
+    assert [cost["model"] for cost in costs] == [MODEL, MODEL]
+    assert sum(cost["usd"] for cost in costs) == pytest.approx(found.cost.usd)
+    assert [memory.explain(decision.id).decision.cost for decision in receipt.decisions] == costs
 
 
 def test_nothing_is_asked_about_nothing() -> None:

@@ -57,6 +57,7 @@ def as_decision(new: NewDecision, turn_id: str | None, record_ids: tuple[str, ..
         turn_id=turn_id,
         now=to_datetime(new.now),
         fallback=new.fallback,
+        cost=new.arguments.get("cost", {}),
     )
 
 
@@ -100,6 +101,7 @@ def to_decision(connection: Connection, row: Row[Any]) -> Decision:
         undone=row.undone,
         reward=row.reward,
         candidates=candidates,
+        cost=row.arguments.get("cost", {}),
     )
 
 

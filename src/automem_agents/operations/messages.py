@@ -25,6 +25,7 @@ class Message(BaseModel):
         date: when it was said, as the source writes it.
         occurred_at: when it was said, as a time.
         key: the fact it states; a later message with the same key supersedes it.
+        llm_cost: what a model was paid to find it, as plain JSON; noted with its decision.
 
     Examples:
         >>> Message(role="user", content="I like tea", name="Ada").speaker
@@ -42,6 +43,7 @@ class Message(BaseModel):
     kind: str = "log"
     source: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+    llm_cost: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("role")
     @classmethod
@@ -57,7 +59,7 @@ class Message(BaseModel):
             raise ValueError(f"must be one of {', '.join(SOURCES)}")
         return source
 
-    @field_validator("metadata", mode="before")
+    @field_validator("metadata", "llm_cost", mode="before")
     @classmethod
     def _plain_metadata(cls, metadata: object) -> object:
         return checked_metadata(metadata)

@@ -84,7 +84,9 @@ class Planner:
 
     def _plan(self, piece: Piece, vector: Floats) -> Plan:
         if piece.refused:
-            return Plan(piece, vector, self._decision(None, (Action.SKIP,), WriteChoice(Action.SKIP, piece.refused)))
+            return Plan(
+                piece, vector, self._decision(piece, None, (Action.SKIP,), WriteChoice(Action.SKIP, piece.refused))
+            )
         key = piece.message.key
         duplicate = self._is_duplicate(piece)
         keyed = self._live_with_key(key) if key and not duplicate else []
@@ -104,7 +106,7 @@ class Planner:
             self._keys.add(key)
         replaced = {Action.UPDATE: tuple(keyed), Action.MERGE: near.repeated}.get(choice.action, ())
         self._replaced.update(replaced)
-        return Plan(piece, vector, self._decision(features, legal, choice), replaced)
+        return Plan(piece, vector, self._decision(piece, features, legal, choice), replaced)
 
     def _legal(self, duplicate: bool, keyed: bool, repeated: bool) -> tuple[Action, ...]:
         if duplicate:
@@ -155,9 +157,10 @@ class Planner:
         return _Near(float(cosines.max()), max(overlaps, default=0.0), tuple(same))
 
     def _decision(
-        self, features: NDArray[np.float16] | None, legal: tuple[Action, ...], choice: WriteChoice
+        self, piece: Piece, features: NDArray[np.float16] | None, legal: tuple[Action, ...], choice: WriteChoice
     ) -> NewDecision:
         policy = f"{self.policy.name}@{self.policy.version}" if self.policy else "user"
+        cost = piece.message.llm_cost if piece.segment == 0 else {}  # what was paid for a message is paid once
         return NewDecision(
             id=new_id("dec"),
             namespace=self.namespace,
@@ -171,6 +174,7 @@ class Planner:
             features=features,
             reason=choice.reason,
             now=self.store.clock.now(),
+            arguments={"cost": dict(cost)} if cost else {},
         )
 
 
