@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chroma_server import ChromaServer
+from faults import FAULTS, LATE, Fault, Moody
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from automem_agents import MemoryController
-from automem_agents.protocols import Floats
-from automem_agents.testing import HashEmbedder
 from automem_agents_langchain import AutoMemMiddleware
 from automem_agents_langchain.testing import ScriptedChatModel, calls
 
@@ -35,27 +32,6 @@ ASYNC = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"]
 HERON = "My locker number 418 is at the lake"
 QUESTIONS = ("Which locker number is mine?", "And who stays at the lake?", "My crane number 7 left the station")
 READ_ONLY = Path(__file__).parents[1] / "support" / "read_only_agent.py"
-LATE = 0.3  # seconds after which memory is late
-HOLDS_THE_LOCK = """
-import sqlite3, sys
-journal = sqlite3.connect(sys.argv[1], isolation_level=None)
-journal.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-sys.stdin.read()
-"""
-
-
-class Moody(HashEmbedder):
-    """An embedder whose next calls can be made slow or fatal."""
-
-    seconds = 0.0
-    error: BaseException | None = None
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        time.sleep(self.seconds)
-        if self.error is not None:
-            raise self.error
-        return super().embed(texts)
 
 
 @tool
@@ -105,67 +81,10 @@ async def check_recalls_again(given: Conversation) -> None:
         await given.ask(QUESTIONS[0])
 
 
-@contextmanager
-def raising(memory: MemoryController, embedder: Moody) -> Iterator[None]:
-    embedder.error = ConnectionError("no route to the embedding service")
-    yield
-    embedder.error = None
-
-
-@contextmanager
-def panicking(memory: MemoryController, embedder: Moody) -> Iterator[None]:
-    embedder.error = SystemExit(3)  # as a panic of a native library: no Exception
-    yield
-    embedder.error = None
-
-
-@contextmanager
-def slow(memory: MemoryController, embedder: Moody) -> Iterator[None]:
-    embedder.seconds = 2.0
-    yield
-    embedder.seconds = 0.0
-
-
-@contextmanager
-def locked(memory: MemoryController, embedder: Moody) -> Iterator[None]:
-    """Another process holds the journal's write lock, beyond every deadline."""
-    journal = Path(memory.health().store) / "journal.db"
-    command = [sys.executable, "-c", HOLDS_THE_LOCK, str(journal)]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "locked\n"
-    yield
-    holder.communicate()
-
-
-@contextmanager
-def disk_full(memory: MemoryController, embedder: Moody) -> Iterator[None]:
-    """No file can grow: the kernel refuses writes behind a file's first bytes."""
-    was = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (512, was[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, was)
-
-
-Fault = Callable[[MemoryController, Moody], AbstractContextManager[None]]
-
-
 @ASYNC
-@pytest.mark.parametrize(
-    ("fault", "counted"),
-    [
-        (raising, {"EmbedderError"}),
-        (panicking, {"StoreError"}),
-        (slow, {"DeadlineExceeded"}),
-        (locked, {"StoreUnavailable", "DeadlineExceeded"}),
-        (disk_full, {"StoreUnavailable"}),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
+@pytest.mark.parametrize(("fault", "counted"), FAULTS, ids=lambda value: getattr(value, "__name__", ""))
 async def test_an_agent_goes_on_while_memory_fails(
-    open_memory: Open, fault: Fault, counted: set[str], is_async: bool
+    open_memory: Open, fault: Fault, counted: frozenset[str], is_async: bool
 ) -> None:
     embedder = Moody()
     memory = open_memory(
