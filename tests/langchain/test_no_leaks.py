@@ -16,6 +16,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from automem_agents import MemoryController
+from automem_agents.errors import ScopeRequired
 from automem_agents_langchain import AutoMemMiddleware
 from automem_agents_langchain.testing import ScriptedChatModel, calls
 
@@ -112,3 +113,11 @@ def test_batches(open_memory: Open) -> None:
         inputs = [crowd.call(user, text, turn)[0] for user in range(USERS)]
         crowd.agent.batch(inputs, [{"configurable": {"number": user}} for user in range(USERS)])
     crowd.check(memory)
+
+
+def test_a_run_that_names_nobody_is_not_taken_for_the_one_before(open_memory: Open) -> None:
+    memory = open_memory(strict=False)
+    crowd = Crowd(memory, threads=True)
+    crowd.agent.invoke(*crowd.call(1, TOLD, 1))
+    with pytest.raises(ScopeRequired):
+        crowd.agent.invoke(crowd.call(2, ASKED, 1)[0], {"configurable": {"thread_id": "thread-2"}})
