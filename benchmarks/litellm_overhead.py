@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import statistics
 import time
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def measure(memory: MemoryController, calls: int, stream: bool) -> dict[str, Any
 
 
 def main() -> None:
+    logging.getLogger("LiteLLM").setLevel(logging.WARNING)  # it tells of every call
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--records", type=int, default=1000)

@@ -65,9 +65,7 @@ def partial_records(memory: MemoryController) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("how", ["closed", "left", "dropped"])
-def test_a_stream_that_the_consumer_ends_is_partial_and_hangs_up(
-    how: str, memory: MemoryController, stub: OpenAIStub
-) -> None:
+def test_a_stream_that_the_consumer_ends_is_partial(how: str, memory: MemoryController, stub: OpenAIStub) -> None:
     stub.hold.clear()
     stream = client(memory, stub).completion("openai/local", ASKED)
     assert text([next(stream), next(stream)]) == "Then peanuts"
@@ -91,6 +89,25 @@ async def test_an_async_stream_that_is_closed_is_partial(memory: MemoryControlle
         assert text([await anext(stream), await anext(stream)]) == "Then peanuts"
     stub.hold.set()
     assert partial_records(memory) == {PEANUTS: False, "Then peanuts": True}
+
+
+LONG = " ".join(["Then", "peanuts", *["and"] * 20_000])
+
+
+def test_closing_a_stream_hangs_up(memory: MemoryController, stub: OpenAIStub) -> None:
+    talking = client(memory, stub)
+    stub.answers = [LONG]
+    with talking.completion("openai/local", ASKED) as stream:
+        next(stream)
+    assert stub.hung_up.wait(30)
+
+
+async def test_closing_an_async_stream_hangs_up(memory: MemoryController, stub: OpenAIStub) -> None:
+    talking = client(memory, stub)
+    stub.answers = [LONG]
+    async with await talking.acompletion("openai/local", ASKED) as stream:
+        await anext(stream)
+    assert await asyncio.to_thread(stub.hung_up.wait, 30)
 
 
 async def test_an_async_stream_whose_consumer_is_cancelled_is_partial(
