@@ -163,14 +163,17 @@ def test_a_turn_with_tools_is_one_turn(memory: MemoryController, runner: asyncio
     assert len({str(prompt[:2]) for prompt in session.llm.prompts}) == 1  # recalled once, the same in each round
 
 
-# a ReAct agent drops the system message that its prompt begins with, taking it for its own
-DROPS = pytest.mark.xfail(reason="ReActAgent without a system_prompt drops what is recalled")
-
-
-@pytest.mark.parametrize("made", [FunctionAgent, pytest.param(ReActAgent, marks=DROPS)])
-def test_an_agent_without_a_system_prompt(memory: MemoryController, runner: asyncio.Runner, made: Any) -> None:
+@pytest.mark.parametrize(("made", "inject"), [(FunctionAgent, "system"), (FunctionAgent, "user"), (ReActAgent, "user")])
+def test_an_agent_without_a_system_prompt(
+    memory: MemoryController, runner: asyncio.Runner, made: Any, inject: str
+) -> None:
+    # a ReAct agent drops a system message that its prompt begins with, taking it for its own
     memory.add(BERTH)
-    kind = "react" if made is ReActAgent else "function"
-    llm = ScriptedLLM(echo_for(kind))
-    runner.run(run(made(llm=llm, tools=[]), WHICH, memory=maker(OURS, memory)()))
+    llm = ScriptedLLM(echo_for("react" if made is ReActAgent else "function"))
+    session = maker(OURS, memory)(inject=inject)
+    runner.run(run(made(llm=llm, tools=[]), WHICH, memory=session))
     assert BERTH in str(llm.prompts[-1])
+    assert WHICH in str(llm.prompts[-1][-1].content)
+    runner.run(run(made(llm=llm, tools=[]), "Hello", memory=session))
+    assert NOTE not in str([*session.get_all(), *texts_of(memory)])
+    assert [message.role.value for message in session.get_all()] == ["user", "assistant"] * 2
