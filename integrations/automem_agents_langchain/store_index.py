@@ -68,6 +68,8 @@ class ItemIndex:
         if not isinstance(config, dict):
             raise InvalidInput(f"index must be True or a mapping with dims, embed and fields, not {config!r}")
         embed = config.get("embed")
+        if not (embed is None or callable(embed) or isinstance(embed, Embeddings | str)):
+            raise InvalidInput(f"index['embed'] must be LangChain's Embeddings, a function or a name, not {embed!r}")
         try:
             self.embeddings = MemoryEmbeddings(memory) if embed is None else ensure_embeddings(embed)
         except Exception as error:
