@@ -81,11 +81,12 @@ def test_flushed_turns_are_not_observed_again(memory: MemoryController, theirs: 
 def test_one_recall_a_turn(memory: MemoryController, theirs: Make) -> None:
     memory.add(FACT)
     made = theirs(AutoMemBlock(memory), "one")
-    made.put(user(QUESTION))
+    made.put_messages([user("Good morning"), assistant("Hello"), user(QUESTION)])
     for _ in range(3):
         assert FACT in str(made.get(QUESTION)[0].content)
     made.put_messages([calls("look"), assistant("Peanuts.")])
     assert made.get()[0].role == "user"
+    assert turns_of(memory) == 3
     assert len(memory.decisions(operation=Operation.READ)) == 1
 
 

@@ -52,6 +52,12 @@ def test_what_fits_is_the_longest_end_that_begins_with_a_user(turns: list[list[C
     assert fitted == [message for turn in expected for message in turn]
 
 
+def test_what_fits_exactly_is_shown() -> None:
+    messages = [user("a b"), assistant("c"), user("d e"), assistant("f"), user("g")]
+    assert newest_that_fit(messages, 4, words) == messages[2:]
+    assert newest_that_fit(messages, 3, words) == messages[4:]
+
+
 def test_where_nobody_asked_no_answer_of_a_tool_comes_first() -> None:
     messages = [assistant("one two three"), calls("look"), of_tool("found it")]
     assert newest_that_fit(messages, 3, words) == messages[1:]
