@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,16 @@ Make = Callable[..., Memory]
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Make:
+def theirs(tmp_path: Path) -> Iterator[Make]:
     """LlamaIndex's Memory, at its default limit; its own database in the RAM leaves connections open."""
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'theirs.db'}", poolclass=NullPool)
 
     def make(block: AutoMemBlock, session: str, **options: Any) -> Memory:
         return Memory.from_defaults(session_id=session, memory_blocks=[block], async_engine=engine, **options)
 
-    return make
+    with asyncio.Runner() as runner:  # else its sync verbs make event loops that nobody closes
+        runner.get_loop()
+        yield make
 
 
 def test_a_session_recalls_what_another_one_said(memory: MemoryController, theirs: Make) -> None:
