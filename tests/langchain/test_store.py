@@ -233,8 +233,10 @@ with MemoryController.open(sys.argv[1], embedder=HashEmbedder(), strict=True) as
     store = AutoMemStore(memory, index={"fields": ["text"]})
     assert store.list_namespaces() == [("facts", "a"), ("facts", "b")]
     assert len(store.search((), limit=100)) == 40
-    found = [item.value["text"] for item in store.search((), query="tea 7", limit=4)]  # another may hash alike
-    assert found.count("tea 7") == 2
+    found = store.search((), query="tea 7", limit=40)
+    alike = {(item.namespace[1], item.value["text"]) for item in found if item.score is not None and item.score > 0.999}
+    assert {("a", "tea 7"), ("b", "tea 7")} <= alike  # the embedder may take another number for the same
+    assert len(alike) < 20
     assert memory.recall("tea 7").text == ""
 
 
