@@ -237,7 +237,7 @@ with MemoryController.open(sys.argv[1], embedder=HashEmbedder(), strict=True) as
     alike = {(item.namespace[1], item.value["text"]) for item in found if item.score is not None and item.score > 0.999}
     assert {("a", "tea 7"), ("b", "tea 7")} <= alike  # the embedder may take another number for the same
     assert len(alike) < 20
-    assert memory.recall("tea 7").text == ""
+    assert memory.recall("tea 7", user_id="a").text == ""
 
 
 def test_erasing_a_user_removes_the_items_and_nobody_elses(open_memory: Open) -> None:

@@ -243,8 +243,21 @@ def test_writing_sweeps_some_of_what_has_expired(open_memory: Open) -> None:
     clock.advance(2)
     put(memory.items(app="other"), HERE, "new", {})
     assert rows_in(memory) == (251, 0)
-    put(store, HERE, "440", {"again": True})  # not swept yet
+    put(store, HERE, "440", {"again": True})  # not swept yet, but gone
+    again = get(store, HERE, "440")
+    assert again is not None
+    assert again.created_at == again.updated_at
     assert names(store) == ["440"]
+
+
+def test_what_expires_while_it_is_read_stays_expired(open_memory: Open) -> None:
+    clock = FakeClock()
+    store = open_memory(clock=clock).items()
+    put(store, HERE, "a", {}, ttl=timedelta(minutes=1))
+    with store.read() as view:
+        assert view.get(HERE, "a", refresh=True)
+        clock.advance(60)
+    assert get(store, HERE, "a") is None
 
 
 @pytest.mark.parametrize("ttl", [timedelta(0), timedelta(seconds=-1), timedelta(days=10**6)])
