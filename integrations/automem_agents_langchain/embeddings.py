@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from automem_agents.errors import EmbedderError, InvalidInput
+from automem_agents.adapters.safe import checked_least, probed_dimension
+from automem_agents.errors import InvalidInput
 from automem_agents.protocols import Floats
 from automem_agents.types import checked_id
 
@@ -38,28 +39,14 @@ class LangChainEmbedder:
     def __init__(self, embeddings: Embeddings, name: str | None = None, dimension: int | None = None) -> None:
         if not isinstance(embeddings, Embeddings):
             raise InvalidInput(f"embeddings must be LangChain's Embeddings, not {type(embeddings).__name__}")
-        if dimension is not None and (not isinstance(dimension, int) or isinstance(dimension, bool) or dimension < 1):
-            raise InvalidInput(f"dimension must be a positive integer, not {dimension!r}")
+        checked_least("dimension", dimension, 1)
         self._embeddings = embeddings
         self.name = _name_of(embeddings) if name is None else checked_id("name", name)
-        self.dimension = self._probed() if dimension is None else dimension
+        self.dimension = dimension or probed_dimension(self.name, lambda text: embeddings.embed_documents([text])[0])
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return (len(texts), dimension)."""
         return np.asarray(self._embeddings.embed_documents(list(texts)), dtype=np.float32)
-
-    def _probed(self) -> int:
-        try:
-            (vector,) = self._embeddings.embed_documents(["dimension"])
-            dimension = len(vector)
-        except Exception as error:
-            raise EmbedderError(
-                f"{self.name} could not embed a word to find out its dimension: {type(error).__name__}: {error}. "
-                "Check its key, its network and its model, or pass dimension=..."
-            ) from error
-        if dimension < 1:
-            raise EmbedderError(f"{self.name} returned an empty vector; check its model")
-        return dimension
 
 
 def _name_of(embeddings: Embeddings) -> str:

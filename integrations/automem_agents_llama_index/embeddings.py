@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from automem_agents.adapters.safe import checked_least
-from automem_agents.errors import EmbedderError, InvalidInput
+from automem_agents.adapters.safe import checked_least, probed_dimension
+from automem_agents.errors import InvalidInput
 from automem_agents.protocols import Floats
 from automem_agents.types import checked_id
 
@@ -40,23 +40,11 @@ class LlamaIndexEmbedder:
         checked_least("dimension", dimension, 1)
         self._embed_model = embed_model
         self.name = _name_of(embed_model) if name is None else checked_id("name", name)
-        self.dimension = self._probed() if dimension is None else dimension
+        self.dimension = dimension or probed_dimension(self.name, embed_model.get_text_embedding)
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return (len(texts), dimension)."""
         return np.asarray(self._embed_model.get_text_embedding_batch(list(texts)), dtype=np.float32)
-
-    def _probed(self) -> int:
-        try:
-            dimension = len(self._embed_model.get_text_embedding("dimension"))
-        except Exception as error:
-            raise EmbedderError(
-                f"{self.name} could not embed a word to find out its dimension: {type(error).__name__}: {error}. "
-                "Check its key, its network and its model, or pass dimension=..."
-            ) from error
-        if dimension < 1:
-            raise EmbedderError(f"{self.name} returned an empty vector; check its model")
-        return dimension
 
 
 def _name_of(embed_model: BaseEmbedding) -> str:

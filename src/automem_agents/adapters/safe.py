@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from automem_agents.controller import MemoryController
-from automem_agents.errors import InvalidInput
+from automem_agents.errors import EmbedderError, InvalidInput
 from automem_agents.types import checked_id
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,28 @@ def usable_name(name: object) -> str:
         return checked_id("name", name[:256] if isinstance(name, str) else "")
     except InvalidInput:
         return ""
+
+
+def probed_dimension(name: str, embed: Callable[[str], Sequence[float]]) -> int:
+    """Return the length of the vectors of an embedder by asking for one.
+
+    Raises:
+        EmbedderError: if it can't be had.
+
+    Examples:
+        >>> probed_dimension("mine", lambda text: [0.6, 0.8])
+        2
+    """
+    try:
+        dimension = len(embed("dimension"))
+    except Exception as error:
+        raise EmbedderError(
+            f"{name} could not embed a word to find out its dimension: {type(error).__name__}: {error}. "
+            "Check its key, its network and its model, or pass dimension=..."
+        ) from error
+    if dimension < 1:
+        raise EmbedderError(f"{name} returned an empty vector; check its model")
+    return dimension
 
 
 def safely(memory: MemoryController, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
