@@ -62,7 +62,11 @@ print(len(served), "names served")
 """
 ADAPTERS = sorted(PACKAGES - {"automem_agents"})
 EXAMPLES = {
-    "langchain": ["langchain_agent.py", "langchain_lcel.py"],
+    "langchain": [
+        "langchain_agent.py",
+        "langchain_lcel.py",
+        "langgraph_store.py",
+    ],  # the last one's agent is LangChain's
 }
 
 
