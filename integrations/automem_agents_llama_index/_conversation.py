@@ -14,9 +14,9 @@ from automem_agents import MemoryController, Outcome, OutcomeKind, Recall
 from automem_agents.adapters import ForkSafeLock, SharedMemory
 from automem_agents.adapters.safe import safely, usable_name
 from automem_agents.errors import InvalidInput
-from automem_agents_llama_index._history import History, Said, open_turn, parts
+from automem_agents_llama_index._history import AT_FIRST, History, Said, has_open_turn, open_turn, parts
 from automem_agents_llama_index._messages import Tokenizer, cost_of, is_answer, last_question, role_of, to_messages
-from automem_agents_llama_index._window import newest_start, newest_that_fit
+from automem_agents_llama_index._window import fills, newest_start, newest_that_fit
 
 FAILED = "_failed"  # after a turn's id, when it is closed so; its answer may still come
 
@@ -75,6 +75,7 @@ class Conversation:
         self._history = History(transcript, self.memory.store.settings.strict)
         self._recalled: tuple[str, Recall] | None = None
         self._asked = ""  # what was recalled for and has not ended
+        self._reach = AT_FIRST  # messages that the next get is likely to need
         self._outcomes: deque[Outcome] = deque()  # appended to without the lock
         self._lock = ForkSafeLock()
 
@@ -102,22 +103,24 @@ class Conversation:
         if limit < 0:
             raise InvalidInput(f"the prompt has {taken} tokens already; the limit is {self._limits.prompt}")
         with self._lock:
-            said = self._history.read()
+            said = self._history.newest(lambda newest: self._is_enough(newest, limit), self._reach)
             messages = [one.message for one in said]
             recall = self._recall(said, question or self._pending(said), limit)
+        fitting = newest_that_fit(messages, limit, self._tokenizer)
+        self._reach = len(fitting) + AT_FIRST
         if recall is None or not recall.text:
-            return newest_that_fit(messages, limit, self._tokenizer)
+            return fitting
         shown = newest_that_fit(messages, limit - recall.tokens, self._tokenizer)
         below = [one.turn for one in said[len(said) - len(shown) :]]
         turns = {*below, *(turn + FAILED for turn in below)}
         if all(hit.record.turn_id in turns for hit in recall.hits):  # the model reads it all below
-            return newest_that_fit(messages, limit, self._tokenizer)
+            return fitting
         return [ChatMessage(role=self._limits.inject, content=recall.text), *shown]
 
     def all(self) -> list[ChatMessage]:
         """Return the whole transcript."""
         with self._lock:
-            return [one.message for one in self._history.read()]
+            return [one.message for one in self._history.all()]
 
     def put(self, messages: Sequence[ChatMessage]) -> None:
         """Add messages; a turn is observed when it is answered, and closed as failed when another begins."""
@@ -128,7 +131,7 @@ class Conversation:
     def set(self, messages: Sequence[ChatMessage]) -> None:
         """Replace the transcript; what is in the new one was said before, and is not observed again."""
         with self._lock:
-            self._close(self._history.read(), ended=True)
+            self._close(self._history.newest(has_open_turn), ended=True)
             self._recalled, self._asked = None, ""
             self._history.replace([Said("", message) for message in messages])
 
@@ -139,7 +142,7 @@ class Conversation:
     def settle(self, error: Exception | None = None) -> None:
         """Observe what was noted and belongs to no turn any more; with an error, the open turn ends here, as failed."""
         with self._lock:
-            said = self._history.read()
+            said = self._history.newest(has_open_turn)
             if error is None:
                 self._close(said)
             else:
@@ -149,11 +152,11 @@ class Conversation:
     def finish(self, answer: str) -> None:
         """Put an answer, if the newest turn has none yet."""
         with self._lock:
-            if open_turn(self._history.read()):
+            if open_turn(self._history.newest(has_open_turn)):
                 self.put([ChatMessage(answer, role=MessageRole.ASSISTANT)])
 
     def _put(self, messages: Sequence[ChatMessage]) -> None:
-        said = self._history.read()
+        said = self._history.newest(has_open_turn)
         before = open_turn(said)
         if role_of(messages[0]) == "user":
             if before or self._asked != last_question(
@@ -190,6 +193,9 @@ class Conversation:
         """Take what was noted; an exception that was got over is none."""
         noted = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
         return [one for one in noted if not (but_exceptions and one.kind is OutcomeKind.EXCEPTION)]
+
+    def _is_enough(self, newest: Sequence[Said], limit: int) -> bool:
+        return has_open_turn(newest) and fills([one.message for one in newest], limit, self._tokenizer)
 
     def _pending(self, said: Sequence[Said]) -> str:
         """Return the newest question if it has no answer yet; while its turn's recall is known, also after that."""

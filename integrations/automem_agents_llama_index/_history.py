@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from automem_agents.errors import AutoMemError
 from automem_agents_llama_index._messages import from_body, is_answer, role_of, to_body
 
 log = logging.getLogger(__name__)
+
+AT_FIRST = 16  # messages that are read of a session before it is known whether more are needed
 
 
 class Said(NamedTuple):
@@ -38,15 +40,36 @@ class History:
         self._unsaved: list[Any] = []
         self._replaced = False  # what is unsaved is all there is
 
-    def read(self) -> list[Said]:
+    def all(self) -> list[Said]:
         """Return all messages, oldest first; they are the caller's to change."""
+        return self._read(None)[0]
+
+    def newest(self, enough: Callable[[Sequence[Said]], bool], at_first: int = AT_FIRST) -> list[Said]:
+        """Return so many of the newest messages, oldest first, that they are enough, or all there are.
+
+        Args:
+            enough: says so; it is asked with more and more of them.
+            at_first: how many it is asked with first.
+        """
+        said, are_all = self._read(at_first)
+        while not are_all and not enough(said):
+            at_first *= 2
+            said, are_all = self._read(at_first)
+        return said
+
+    def _read(self, last: int | None) -> tuple[list[Said], bool]:
+        """Return the newest messages, and whether they are all."""
+        kept = self._known
         if not self._replaced:
             try:
-                self._known = self._transcript.messages()
+                kept = self._transcript.messages(last=last)
             except AutoMemError as error:
                 self._failed("read", error)
-        bodies = [*self._known, *self._unsaved]
-        return [Said(body["turn"], from_body(body["message"])) for body in bodies]
+                last = None
+        are_all = self._replaced or last is None or len(kept) < last
+        if are_all or self._known[-len(kept) :] != kept:  # else more is known than was read
+            self._known = kept
+        return [Said(body["turn"], from_body(body["message"])) for body in [*kept, *self._unsaved]], are_all
 
     def append(self, said: Sequence[Said]) -> None:
         """Add messages at the end."""
@@ -67,7 +90,8 @@ class History:
         except AutoMemError as error:
             self._failed("written", error)
             return
-        self._known, self._unsaved, self._replaced = [*self._known, *self._unsaved], [], False
+        self._known += self._unsaved
+        self._unsaved, self._replaced = [], False
 
     def _failed(self, verb: str, error: AutoMemError) -> None:
         if self._strict:
@@ -89,6 +113,11 @@ def open_turn(said: Sequence[Said]) -> list[Said]:
     while start and role_of(mine[start - 1].message) == "user":
         start -= 1
     return mine[start:]
+
+
+def has_open_turn(newest: Sequence[Said]) -> bool:
+    """Return whether the newest messages have all of the turn that has no answer yet, or show that there is none."""
+    return len(open_turn(newest)) < len(newest)
 
 
 def parts(messages: Sequence[ChatMessage]) -> Iterator[list[ChatMessage]]:

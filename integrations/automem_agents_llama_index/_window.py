@@ -32,6 +32,12 @@ def newest_that_fit(messages: Sequence[ChatMessage], limit: int, tokenizer: Toke
     return list(messages[position:])
 
 
+def fills(messages: Sequence[ChatMessage], limit: int, tokenizer: Tokenizer) -> bool:
+    """Return whether these newest messages are all that ``newest_that_fit`` takes of a transcript, however long."""
+    asked = any(role_of(message) == "user" for message in messages)
+    return asked and sum(cost_of(message, tokenizer) for message in messages) > limit
+
+
 def _starts(messages: Sequence[ChatMessage]) -> list[int]:
     """Return where a prompt may begin: at user messages; where nobody asked, at all but the answers of tools."""
     roles = [role_of(message) for message in messages]
