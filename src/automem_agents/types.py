@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, Literal
 
 from automem_agents.errors import InvalidInput
 
 MAX_ID_LENGTH = 256
+_UNSTORABLE = re.compile(r"[\ud800-\udfff\0]")
 
 
 def checked_id(name: str, value: object) -> str:
@@ -30,7 +32,7 @@ def checked_id(name: str, value: object) -> str:
         raise InvalidInput(f"{name} must not be empty")
     if len(text) > MAX_ID_LENGTH:
         raise InvalidInput(f"{name} has {len(text)} characters; at most {MAX_ID_LENGTH} are allowed")
-    if any("\ud800" <= c <= "\udfff" or c == "\0" for c in text):
+    if _UNSTORABLE.search(text):
         raise InvalidInput(f"{name} contains a lone surrogate or NUL, which can't be stored")
     return text
 
@@ -62,8 +64,13 @@ class Namespace:
     @cached_property
     def key(self) -> int:
         """The 63-bit integer under which the journal files this namespace."""
-        name = json.dumps([self.app, self.user_id, self.agent_id], ensure_ascii=False)
-        return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1
+        return _key(self.app, self.user_id, self.agent_id)
+
+
+@lru_cache(maxsize=1024)  # every call makes its namespace anew
+def _key(app: str, user_id: str, agent_id: str | None) -> int:
+    name = json.dumps([app, user_id, agent_id], ensure_ascii=False)
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1
 
 
 class Operation(StrEnum):

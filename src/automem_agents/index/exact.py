@@ -78,13 +78,14 @@ class ExactIndex:
 
     def search(self, vector: Floats, k: int) -> Ints:
         """Return the seqs of the ``k`` vectors with the highest cosine, best first."""
-        if not len(self):
-            return np.empty(0, np.int64)
-        scores = self._matrix.view() @ vector
+        return self.nearest(vector, k)[0]
+
+    def nearest(self, vector: Floats, k: int) -> tuple[Ints, Floats]:
+        """Return the seqs of the ``k`` vectors with the highest cosine, best first, and their cosines."""
+        scores: Floats = self._matrix.view() @ vector
         best = largest(scores, k)
         best = best[np.argsort(-scores[best], kind="stable")]
-        seqs: Ints = self._seqs.view()[best]
-        return seqs
+        return self._seqs.view()[best], scores[best]
 
     def spread(self, vector: Floats, slots: int) -> Floats:
         """Return (slots,) the cosine of each vector in its slot, and -inf where there is none."""

@@ -107,12 +107,17 @@ class Journal:
                 else:
                     self._readers.append(reader)
 
-    def newest_change(self) -> int:
+    def newest_change(self, connection: Connection | None = None) -> int:
         """Return the seq of the newest change that anybody has committed.
+
+        Args:
+            connection: of a write transaction that has changed nothing yet: it knows without asking the file again.
 
         Raises:
             StoreUnavailable: if another process has replaced all vectors.
         """
+        if connection is not None:
+            return sqlite.newest_change(connection)
         self._check_open()
         with self.turnstile, _wrapped():
             newest = self._changes.newest()

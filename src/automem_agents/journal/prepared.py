@@ -176,7 +176,11 @@ def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, object]], tuple[ob
 
 
 def _to_driver(kind: TypeEngine[Any]) -> Convert:
-    return json.dumps if isinstance(kind, JSON) else int
+    return _to_json if isinstance(kind, JSON) else int
+
+
+def _to_json(value: Any) -> str:
+    return "{}" if value == {} else json.dumps(value)
 
 
 def _from_json(value: str) -> Any:

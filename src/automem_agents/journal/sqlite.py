@@ -37,6 +37,7 @@ _PRAGMAS = (
     "cache_size=-8000",
     "wal_autocheckpoint=10000",
 )
+_NEWEST = "SELECT max(seq) FROM changes"
 _LOOK_AGAIN = 0.001  # seconds
 UNSAFE: set[Path] = set()  # folders whose database was in use when this process was forked
 
@@ -166,7 +167,7 @@ class ChangeProbe:
                 self._version = -1  # another connection counts from another number
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
             if version != self._version:  # asked for first: a commit in between is seen by the next call
-                (newest,) = self._connection.execute("SELECT max(seq) FROM changes").fetchone()
+                (newest,) = self._connection.execute(_NEWEST).fetchone()
                 (self.epoch,) = self._connection.execute("PRAGMA user_version").fetchone()
                 self._version, self._newest = version, newest or 0
             return self._newest
@@ -177,6 +178,11 @@ class ChangeProbe:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def newest_change(connection: Connection) -> int:
+    """Return the seq of the newest change that a transaction sees."""
+    return int(_driver(connection).execute(_NEWEST).fetchone()[0] or 0)
 
 
 def epoch_of(connection: Connection) -> int:

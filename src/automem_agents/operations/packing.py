@@ -49,10 +49,13 @@ class Packer:
         for position, (candidate, cost, seq, date, date_cost) in enumerate(self._rows(order)):
             if self.top_k is not None and len(shown) >= self.top_k:
                 break
-            at = bisect_left(self._seqs, seq)
-            total = cost if cost > left else cost + self._date_cost(at, date, date_cost)
-            if total <= left:
-                left -= total
+            fits = cost <= left
+            if fits:
+                at = bisect_left(self._seqs, seq)
+                cost += self._date_cost(at, date, date_cost)
+                fits = cost <= left
+            if fits:
+                left -= cost
                 shown.append(candidate)
                 self._seqs.insert(at, seq)
                 self._dates.insert(at, (date, date_cost))

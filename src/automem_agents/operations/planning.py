@@ -144,10 +144,9 @@ class Planner:
         return records.live_with_key(self.connection, self.namespace, key)
 
     def _near(self, piece: Piece, vector: Floats) -> _Near:
-        seqs = self.store.dense.nearest(self.namespace, self.ws, vector, _NEIGHBOURS).tolist()
+        seqs, cosines = self.store.dense.closest(self.namespace, self.ws, vector, _NEIGHBOURS)
         if not seqs:
             return _Near()
-        cosines = self.store.dense.cosines(self.namespace, self.ws, seqs, vector)
         close = [seq for seq, cosine in zip(seqs, cosines.tolist(), strict=True) if cosine >= MIN_COSINE]
         rows = records.rows_by_seq(self.connection, self.namespace, close) if close else {}
         mine = Statement(piece.message.speaker, piece.text, piece.date)

@@ -53,7 +53,7 @@ def observe(
         earlier = None if turn.is_new else _earlier(connection, namespace, turn, digest)
         if earlier is not None:
             return earlier
-        with store.working_set(key) as ws:
+        with store.working_set(key, connection) as ws:
             plans = Planner(store, connection, ws, policy, key, turn.run_id).plan(pieces, vectors)
             before, filed = ws.seen, ws.filed
         if filed != namespace:

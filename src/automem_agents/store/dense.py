@@ -106,6 +106,14 @@ class DenseSearch:
         best: Ints = merged[order[:count]].astype(np.int64)
         return best
 
+    def closest(self, namespace: int, ws: WorkingSet, vector: Floats, count: int) -> tuple[list[int], Floats]:
+        """Return what ``nearest`` does, and the cosine of each."""
+        if self.exact(namespace, ws, vector, count):
+            seqs, cosines = ws.exact.nearest(vector, count)
+            return seqs.tolist(), cosines
+        found: list[int] = self.nearest(namespace, ws, vector, count).tolist()
+        return found, self.cosines(namespace, ws, found, vector)
+
     def _search(self, namespace: int, ws: WorkingSet, vector: Floats, count: int) -> Ints:
         if not self._indexer.mark(namespace):
             raise BreakerOpen("Chroma has yet to be fed")

@@ -150,14 +150,18 @@ class MemoryStore:
         return self.embedder.embed(texts)
 
     @contextmanager
-    def working_set(self, namespace: int) -> Iterator[WorkingSet]:
-        """Lend the namespace's working set, current with everything committed."""
+    def working_set(self, namespace: int, connection: Connection | None = None) -> Iterator[WorkingSet]:
+        """Lend the namespace's working set, current with everything committed.
+
+        Args:
+            connection: of the write transaction that asks, if one does.
+        """
         entry = self._entry(namespace)
         with self.journal.turnstile, entry.lock:
-            newest = self.journal.newest_change()
+            newest = self.journal.newest_change(connection)
             if entry.ws.seen < newest:
-                with self.journal.read() as connection:
-                    self._refresh(namespace, entry, connection)
+                with self.journal.read() as reading:
+                    self._refresh(namespace, entry, reading)
                 entry.ws.seen = max(newest, entry.ws.newest)
             self._follow_index(namespace, entry)
             yield entry.ws

@@ -74,6 +74,7 @@ class WorkingSet:
         self._speaker_counts: list[int] = []
         self._assistant: set[int] = set()
         self._keep_values: KeepValues | None = None
+        self._nbytes: int | None = None  # without the vectors
         self._in_order = True
         self.seen = -1
         self.newest = 0
@@ -90,9 +91,11 @@ class WorkingSet:
     @property
     def nbytes(self) -> int:
         """About how many bytes this holds."""
-        names = (self.dates, self.speakers, self._runs, self._sessions)
-        shared = sum(name.nbytes for name in names) + sum(column.nbytes for column in self._columns)
-        return self.exact.nbytes + self._lexical.nbytes + shared + 400 * len(self._seqs)
+        if self._nbytes is None:
+            names = (self.dates, self.speakers, self._runs, self._sessions)
+            shared = sum(name.nbytes for name in names) + sum(column.nbytes for column in self._columns)
+            self._nbytes = self._lexical.nbytes + shared + 400 * len(self._seqs)
+        return self.exact.nbytes + self._nbytes
 
     @property
     def wasted(self) -> bool:
@@ -127,7 +130,7 @@ class WorkingSet:
         self._join_session(slot, row.seq, row.session or row.run_id)
         if row.role == "assistant":
             self._assistant.add(row.seq)
-        self._keep_values = None
+        self._keep_values = self._nbytes = None
 
     def _join_message(self, row: RecordRow) -> None:
         """Add a segment's tokens to those of the message it was cut from."""
