@@ -144,16 +144,16 @@ class Planner:
         return records.live_with_key(self.connection, self.namespace, key)
 
     def _near(self, piece: Piece, vector: Floats) -> _Near:
-        seqs, cosines = self.store.dense.closest(self.namespace, self.ws, vector, _NEIGHBOURS)
-        if not seqs:
+        cosines = self.store.dense.closest(self.namespace, self.ws, vector, _NEIGHBOURS, MIN_COSINE)
+        if not cosines:
             return _Near()
-        close = [seq for seq, cosine in zip(seqs, cosines.tolist(), strict=True) if cosine >= MIN_COSINE]
+        close = [seq for seq, cosine in cosines.items() if cosine >= MIN_COSINE]
         rows = records.rows_by_seq(self.connection, self.namespace, close) if close else {}
         mine = Statement(piece.message.speaker, piece.text, piece.date)
         free = [seq for seq in close if seq not in self._replaced and rows[seq].key is None]
         same = [seq for seq in free if repeats(mine, _statement(rows[seq]))]
         overlaps = [overlap(piece.text, row.text) for row in rows.values()]
-        return _Near(float(cosines.max()), max(overlaps, default=0.0), tuple(same))
+        return _Near(max(cosines.values()), max(overlaps, default=0.0), tuple(same))
 
     def _decision(
         self, piece: Piece, features: NDArray[np.float16] | None, legal: tuple[Action, ...], choice: WriteChoice

@@ -106,13 +106,14 @@ class DenseSearch:
         best: Ints = merged[order[:count]].astype(np.int64)
         return best
 
-    def closest(self, namespace: int, ws: WorkingSet, vector: Floats, count: int) -> tuple[list[int], Floats]:
-        """Return what ``nearest`` does, and the cosine of each."""
+    def closest(self, namespace: int, ws: WorkingSet, vector: Floats, count: int, close: float) -> dict[int, float]:
+        """Return the cosines of the nearest live record and, of the ``count`` nearest, of all that reach ``close``."""
         if self.exact(namespace, ws, vector, count):
-            seqs, cosines = ws.exact.nearest(vector, count)
-            return seqs.tolist(), cosines
-        found: list[int] = self.nearest(namespace, ws, vector, count).tolist()
-        return found, self.cosines(namespace, ws, found, vector)
+            seqs, cosines = ws.exact.nearest(vector, count, close)
+        else:
+            seqs = self.nearest(namespace, ws, vector, count)
+            cosines = self.cosines(namespace, ws, seqs.tolist(), vector)
+        return dict(zip(seqs.tolist(), cosines.tolist(), strict=True))
 
     def _search(self, namespace: int, ws: WorkingSet, vector: Floats, count: int) -> Ints:
         if not self._indexer.mark(namespace):

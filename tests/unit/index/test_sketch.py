@@ -1,0 +1,102 @@
+"""The nearest of many vectors: found by bounds, and the same as by looking at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automem_agents.index.exact import ExactIndex
+from automem_agents.index.sketch import Sketch
+
+pytestmark = pytest.mark.any_index
+CLOSE = 0.85
+Make = Callable[[int, int, int], np.ndarray]
+
+
+def talk(count: int, dimension: int, seed: int) -> np.ndarray:
+    """Unit vectors as of texts: few directions matter much, all have something in common, and some repeat others."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(count, dimension)) / np.arange(1, dimension + 1) ** 0.7 + 0.05
+    again = rng.choice(count, count // 20, replace=False)
+    vectors[again] = vectors[rng.choice(count, len(again))] + rng.normal(size=(len(again), dimension)) * 0.01
+    return unit(vectors)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths, lengths, 1)).astype(np.float32)
+
+
+def noise(count: int, dimension: int, seed: int) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=(count, dimension)))
+
+
+def expected(truth: dict[int, np.ndarray], query: np.ndarray, k: int) -> list[float]:
+    cosines = sorted((float(vector @ query) for vector in truth.values()), reverse=True)[:k]
+    return cosines[:1] + [cosine for cosine in cosines[1:] if cosine >= CLOSE]
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([talk, noise]), st.integers(1, 300), st.integers(1, 40), st.integers(0, 10_000))
+def test_no_cosine_is_above_its_bound(make: Make, count: int, dimension: int, seed: int) -> None:
+    vectors = make(count, dimension, seed)
+    vectors[count // 2] = 0
+    sketch = Sketch(vectors[: count // 2 + 1])
+    for query in (vectors[0], vectors[-1], -vectors[0], noise(1, dimension, seed)[0]):
+        bounds = sketch.bounds(vectors, query)
+        assert (bounds >= vectors.astype(np.float64) @ query.astype(np.float64)).all()
+
+
+@pytest.mark.parametrize("make", [talk, noise])
+@pytest.mark.parametrize("k", [1, 3, 40])
+def test_the_nearest_of_many_are_those_of_all(make: Make, k: int) -> None:
+    vectors = make(1500, 48, 1)
+    index = ExactIndex(48, many=1)
+    index.upsert(range(1500), vectors)
+    truth = dict(enumerate(vectors))
+    for query in [*make(40, 48, 2), *vectors[:40]]:
+        seqs, cosines = index.nearest(query, k, CLOSE)
+        assert cosines.tolist() == pytest.approx(expected(truth, query, k), abs=1e-6)
+        assert cosines.tolist() == pytest.approx([float(truth[seq] @ query) for seq in seqs.tolist()], abs=1e-6)
+        assert len(set(seqs.tolist())) == len(seqs)
+
+
+@settings(max_examples=80)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["upsert", "upsert", "upsert", "remove", "ask"]), st.integers(1, 30)), max_size=90
+    ),
+    st.integers(0, 10_000),
+)
+def test_it_follows_every_change(steps: list[tuple[str, int]], seed: int) -> None:
+    vectors = talk(len(steps) + 1, 8, seed)
+    index, truth = ExactIndex(8, many=1), {}
+    for (verb, seq), vector in zip(steps, vectors, strict=False):
+        if verb == "upsert":
+            index.upsert([seq], vector[None])
+            truth[seq] = vector
+        elif verb == "remove":
+            index.remove([seq])
+            truth.pop(seq, None)
+        else:
+            _, cosines = index.nearest(vectors[-1], 3, CLOSE)
+            assert cosines.tolist() == pytest.approx(expected(truth, vectors[-1], 3), abs=1e-6)
+
+
+def test_most_vectors_of_talk_are_not_looked_at() -> None:
+    index = ExactIndex(64, many=1)
+    index.upsert(range(4000), talk(4000, 64, 3))
+    looked_at = [index._possible(query, 3, CLOSE) for query in talk(20, 64, 4)]
+    assert sum(rows is not None for rows in looked_at) >= 15
+
+
+def test_bytes_of_the_sketch_are_counted() -> None:
+    index = ExactIndex(64, many=1)
+    index.upsert(range(1000), talk(1000, 64, 5))
+    before = index.nbytes
+    index.nearest(talk(1, 64, 6)[0], 3, CLOSE)
+    assert index.nbytes - before >= 1000 * (24 + 8)
