@@ -14,6 +14,7 @@ from automem_agents.protocols import Floats
 
 K1 = 1.2
 B = 0.75
+_MOST = 65_535  # what a count can hold; beyond, BM25 has long levelled off
 
 
 class LexicalIndex:
@@ -31,7 +32,7 @@ class LexicalIndex:
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._slots: list[array[int]] = []
-        self._counts: list[array[float]] = []
+        self._counts: list[array[int]] = []
         self._frequency: list[int] = []
         self._documents: list[array[int]] = []
         self._lengths = GrowingArray(np.float32)
@@ -45,27 +46,27 @@ class LexicalIndex:
     def add(self, terms: Sequence[str]) -> int:
         """Add a document and return its slot."""
         slot = len(self._documents)
-        numbers = array("i")
+        numbers: list[int] = []
         ids, slots, counts, frequency = self._ids, self._slots, self._counts, self._frequency
         for term, count in Counter(terms).items():  # a large namespace spends most of its loading here
             number = ids.get(term)
             if number is None:
                 number = self._new(term)
             slots[number].append(slot)
-            counts[number].append(count)
+            counts[number].append(count if count < _MOST else _MOST)
             frequency[number] += 1
             numbers.append(number)
-        self._documents.append(numbers)
+        self._documents.append(array("i", numbers))
         self._lengths.append(len(terms))
         self._live += 1
         self._total += len(terms)
-        self.nbytes += 12 * len(numbers) + 80
+        self.nbytes += 10 * len(numbers) + 80
         return slot
 
     def _new(self, term: str) -> int:
         number = self._ids[term] = len(self._ids)
         self._slots.append(array("i"))
-        self._counts.append(array("f"))
+        self._counts.append(array("H"))
         self._frequency.append(0)
         self.nbytes += 350
         return number
@@ -88,7 +89,7 @@ class LexicalIndex:
                 continue
             df = self._frequency[number]
             slots.append(np.frombuffer(self._slots[number], np.int32))  # let go of before the array grows again
-            counts.append(np.frombuffer(self._counts[number], np.float32))
+            counts.append(np.frombuffer(self._counts[number], np.uint16))
             weights.append(weight * log1p((self._live - df + 0.5) / (df + 0.5)))
             sizes.append(len(slots[-1]))
         if not slots:

@@ -67,7 +67,7 @@ class WorkingSet:
         self._around = GrowingArray(np.int32, 2)
         self._date, self._speaker, self._run, self._session = (GrowingArray(np.int32) for _ in range(4))
         self._prints = GrowingArray(np.int64)
-        self._messages: dict[tuple[int, int], int] = {}
+        self._messages: dict[int, int] = {}
         self.dates, self.speakers, self._runs, self._sessions = Names(), Names(), Names(), Names()
         self.date_tokens = GrowingArray(np.int32)
         self._members: list[list[int]] = []
@@ -134,7 +134,7 @@ class WorkingSet:
 
     def _join_message(self, row: RecordRow) -> None:
         """Add a segment's tokens to those of the message it was cut from."""
-        name = (row.turn_seq or -row.seq, row.position)
+        name = ((row.turn_seq or -row.seq) << 32) + row.position  # a tuple would take three times as much memory
         number = self._messages.setdefault(name, len(self._message_tokens))
         if number == len(self._message_tokens):
             self._message_tokens.append(0)
