@@ -95,6 +95,6 @@ class LexicalIndex:
         if not slots:
             return np.zeros(len(self), np.float32)
         where, tf = np.concatenate(slots), np.concatenate(counts)
-        norm = K1 * (1 - B) + (K1 * B * self._live / self._total) * self._lengths.view()[where]
+        norm = K1 * (1 - B) + (K1 * B * self._live / self._total) * self._lengths.view().take(where)
         shares = np.repeat(weights, sizes) * tf / (norm + tf)
         return np.bincount(where, shares, len(self)).astype(np.float32)

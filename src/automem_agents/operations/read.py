@@ -61,7 +61,7 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         propensity=choice.propensity,
         policy=f"{policy.name}@{policy.version}",
         feature_set=READ.id,
-        features=features[logged],
+        features=features.take(logged, axis=0),
         arguments={"max_tokens": request.max_tokens, "top_k": request.top_k},
         reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens),
         now=now,

@@ -67,7 +67,7 @@ class RulesPolicy:
         cosine = problem.features[:, problem.names.index("cosine")]
         evident = (bm25 > 0) | (cosine >= self.min_cosine)
         order = np.argsort(-scores, kind="stable")
-        order = order[evident[order]]
+        order = order[evident.take(order)]
         return ReadChoice(scores=scores, order=order, shown=problem.pack(order))
 
     def write(self, problem: WriteProblem) -> WriteChoice:

@@ -73,7 +73,7 @@ def find(
     scored = _with_neighbours(ws, marked, allowed)  # neighbours of neighbours lend their scores
     lexical_norm, dense_norm, cosine = (np.zeros(len(marked), np.float32) for _ in range(3))
     cosine[scored] = cosines(scored)
-    lexical_norm[scored], dense_norm[scored] = _scaled(lexical[scored]), _scaled(cosine[scored])
+    lexical_norm[scored], dense_norm[scored] = _scaled(lexical.take(scored)), _scaled(cosine.take(scored))
     keep = ws.keep_values(allowed if narrow else None)
     dates = ws.date_numbers(chosen)
     return Candidates(

@@ -256,7 +256,7 @@ class MemoryStore:
             if self.dense.exact(namespace, ws, vector, wanted):
                 cosines = ws.exact.spread(vector, len(allowed))
                 nearest = nearest_slots(cosines, allowed, wanted)
-                return find(ws, query, nearest, lambda slots: cosines[slots], count, allowed, narrow)
+                return find(ws, query, nearest, cosines.take, count, allowed, narrow)
 
             def looked_up(slots: Ints) -> Floats:
                 return self.dense.cosines(namespace, ws, ws.seqs(slots).tolist(), vector)
