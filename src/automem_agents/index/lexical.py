@@ -34,18 +34,21 @@ class LexicalIndex:
         self._slots: list[array[int]] = []
         self._counts: list[array[int]] = []
         self._frequency: list[int] = []
-        self._documents: list[array[int]] = []
+        self._terms = GrowingArray(
+            np.int32
+        )  # of all documents, one behind the other: a list of arrays takes twice as much
+        self._ends = GrowingArray(np.int64)
         self._lengths = GrowingArray(np.float32)
         self._live = 0
         self._total = 0.0
         self.nbytes = 0
 
     def __len__(self) -> int:
-        return len(self._documents)
+        return len(self._ends)
 
     def add(self, terms: Sequence[str]) -> int:
         """Add a document and return its slot."""
-        slot = len(self._documents)
+        slot = len(self._ends)
         numbers: list[int] = []
         ids, slots, counts, frequency = self._ids, self._slots, self._counts, self._frequency
         for term, count in Counter(terms).items():  # a large namespace spends most of its loading here
@@ -56,11 +59,12 @@ class LexicalIndex:
             counts[number].append(count if count < _MOST else _MOST)
             frequency[number] += 1
             numbers.append(number)
-        self._documents.append(array("i", numbers))
+        self._terms.extend(numbers)
+        self._ends.append(len(self._terms))
         self._lengths.append(len(terms))
         self._live += 1
         self._total += len(terms)
-        self.nbytes += 10 * len(numbers) + 80
+        self.nbytes += 10 * len(numbers) + 20
         return slot
 
     def _new(self, term: str) -> int:
@@ -73,7 +77,8 @@ class LexicalIndex:
 
     def remove(self, slot: int) -> None:
         """Take a document out of the statistics; its slot keeps a score that the caller must mask."""
-        for term in self._documents[slot]:
+        start = int(self._ends.view()[slot - 1]) if slot else 0
+        for term in self._terms.view()[start : self._ends.view()[slot]].tolist():
             self._frequency[term] -= 1
         self._live -= 1
         self._total -= float(self._lengths.view()[slot])
