@@ -34,9 +34,7 @@ class LexicalIndex:
         self._slots: list[array[int]] = []
         self._counts: list[array[int]] = []
         self._frequency: list[int] = []
-        self._terms = GrowingArray(
-            np.int32
-        )  # of all documents, one behind the other: a list of arrays takes twice as much
+        self._terms = GrowingArray(np.int32)  # of all documents, in order; a list of arrays would take twice as much
         self._ends = GrowingArray(np.int64)
         self._lengths = GrowingArray(np.float32)
         self._live = 0
