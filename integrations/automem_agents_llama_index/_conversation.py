@@ -103,7 +103,7 @@ class Conversation:
         if limit < 0:
             raise InvalidInput(f"the prompt has {taken} tokens already; the limit is {self._limits.prompt}")
         with self._lock:
-            said = self._history.newest(lambda newest: self._is_enough(newest, limit), self._reach)
+            said = self._history.newest(lambda newest: self._fill(newest, limit), self._reach)
             messages = [one.message for one in said]
             recall = self._recall(said, question or self._pending(said), limit)
         fitting = newest_that_fit(messages, limit, self._tokenizer)
@@ -194,8 +194,8 @@ class Conversation:
         noted = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
         return [one for one in noted if not (but_exceptions and one.kind is OutcomeKind.EXCEPTION)]
 
-    def _is_enough(self, newest: Sequence[Said], limit: int) -> bool:
-        return has_open_turn(newest) and fills([one.message for one in newest], limit, self._tokenizer)
+    def _fill(self, newest: Sequence[Said], limit: int) -> bool:
+        return fills([one.message for one in newest], limit, self._tokenizer)
 
     def _pending(self, said: Sequence[Said]) -> str:
         """Return the newest question if it has no answer yet; while its turn's recall is known, also after that."""

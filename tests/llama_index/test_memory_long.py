@@ -128,6 +128,18 @@ def test_what_another_process_said_is_read(memory: MemoryController) -> None:
     assert one.get() == one.get_all() == []
 
 
+def test_what_another_process_said_last_is_known_when_the_store_is_closed(tmp_path: Path) -> None:
+    with MemoryController.open(tmp_path, user_id="ada", embedder=HashEmbedder()) as memory:
+        one, other = (
+            AutoMemMemory.from_defaults(memory, session_id="s", token_limit=10, tokenizer_fn=words) for _ in range(2)
+        )
+        one.put_messages(LONG[:40])
+        other.put_messages(LONG[40:80])
+        one.get()
+    assert one.get_all() == LONG[80 - len(one.get_all()) : 80]
+    assert len(one.get_all()) >= 16
+
+
 MESSAGES = st.sampled_from([user("one two"), assistant("three"), assistant(""), calls("look"), of_tool()])
 TRANSCRIPTS = st.lists(st.builds(Said, st.sampled_from(["", "", "a", "b"]), MESSAGES), max_size=12)
 
