@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage, ToolMessage, message_to_dict, m
 
 from automem_agents import MemoryController
 from automem_agents.adapters import Whose
+from automem_agents.errors import InvalidInput
 from automem_agents_langchain._part import Part
 from automem_agents_langchain._run import current_run, scope_of
 
@@ -75,6 +76,7 @@ class AutoMemChatMessageHistory(BaseChatMessageHistory):
         """Add messages at the end, all or none.
 
         Raises:
+            InvalidInput: if one contains itself.
             StoreError: if the store fails.
         """
         self._transcript.append(*map(_as_json, messages))
@@ -100,5 +102,8 @@ class AutoMemChatMessageHistory(BaseChatMessageHistory):
 
 def _as_json(message: BaseMessage) -> Any:
     """Return a message as JSON; what has no such form, as an object in a tool's artifact, is kept as text."""
-    text = json.dumps(message_to_dict(message), default=str, skipkeys=True)
+    try:
+        text = json.dumps(message_to_dict(message), default=str, skipkeys=True)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"a message that contains itself, or is nested too deep, can't be kept: {error}") from None
     return json.loads(text, parse_constant=str)

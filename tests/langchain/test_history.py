@@ -64,13 +64,23 @@ def test_messages_come_back_as_they_were(memory: MemoryController) -> None:
 
 def test_what_has_no_json_form_is_kept_as_text(memory: MemoryController) -> None:
     history = AutoMemChatMessageHistory(memory, "monday")
-    artifact = {"bytes": b"\xff\x00", "object": Path("a"), "number": float("nan"), "set": {1}}
+    artifact = {"bytes": b"\xff\x00", "object": Path("a"), "number": float("nan"), "most": float("-inf"), "set": {1}}
     history.add_messages([HumanMessage("Run it"), ToolMessage("done", tool_call_id="c", artifact=artifact)])
     kept = history.messages[1]
     assert isinstance(kept, ToolMessage)
     assert kept.text == "done"
     assert kept.artifact["object"] == "a"
     assert kept.artifact["number"] == "NaN"
+    assert kept.artifact["most"] == "-Infinity"
+
+
+def test_a_message_that_contains_itself_is_refused_and_none_is_added(memory: MemoryController) -> None:
+    history = AutoMemChatMessageHistory(memory, "monday")
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidInput, match="contains itself"):
+        history.add_messages([HumanMessage("Hi"), ToolMessage("done", tool_call_id="c", artifact=endless)])
+    assert history.messages == []
 
 
 def test_the_users_and_agents_histories_are_apart(open_memory: Open) -> None:
