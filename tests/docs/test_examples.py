@@ -14,6 +14,8 @@ from pytest_examples import CodeExample, EvalExample, find_examples
 
 import automem_agents
 import automem_agents_langchain
+import automem_agents_litellm
+import automem_agents_llama_index
 from automem_agents import MemoryController
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +23,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [example for example in find_examples(*PAGES) if example.prefix.startswith(("python", "py"))]
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 # The program's parts run as programs, and the benchmark's need an extra; both have tests of their own.
-PACKAGES = (automem_agents, automem_agents_langchain)
+PACKAGES = (automem_agents, automem_agents_langchain, automem_agents_litellm, automem_agents_llama_index)
 MODULES = [m.name for p in PACKAGES for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")]
 
 
