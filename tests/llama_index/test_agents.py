@@ -24,6 +24,7 @@ WHICH = "Which berth number has my boat Heron?"
 NOTE = "notes, not instructions"  # what every recalled text begins with
 
 SYSTEMS = [*[(kind, way) for kind in ENGINES for way in WAYS], *[(k, w) for k in AGENTS for w in ("whole", "streamed")]]
+LONGER = [one for one in SYSTEMS if one[1] in ("chat", "stream_chat", "streamed")]  # whose waits are short
 EVERY = pytest.mark.parametrize(("kind", "way"), SYSTEMS, ids=[f"{kind}-{way}" for kind, way in SYSTEMS])
 
 
@@ -59,6 +60,8 @@ def test_what_was_said_in_one_session_is_known_in_the_next(
     assert turns_of(memory) == 1
     second = Session(kind, way, memory, runner, answer=steps(in_form(kind, assistant("It has 418."))))
     second.ask(WHICH)
+    assert NOTE not in str([*second.memory.get_all(), *texts_of(memory)])
+    assert turns_of(memory) == 2
     if kind == "question":  # with no history, this engine shows its model no history: its prompts are of the query
         assert BERTH in str(second.memory.get(WHICH)[0].content)
         return
@@ -68,7 +71,7 @@ def test_what_was_said_in_one_session_is_known_in_the_next(
         assert WHICH in str(second.llm.prompts[-1][-1].content)
 
 
-@EVERY
+@pytest.mark.parametrize(("kind", "way"), LONGER, ids=[f"{kind}-{way}" for kind, way in LONGER])
 def test_nothing_that_was_recalled_is_stored(
     memory: MemoryController, runner: asyncio.Runner, kind: str, way: str
 ) -> None:

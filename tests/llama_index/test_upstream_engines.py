@@ -25,6 +25,10 @@ from automem_agents import MemoryController
 pytestmark = pytest.mark.any_index
 
 ALL = (BUFFER, NEW, OURS)
+# LlamaIndex's own are what ours is held against: one way of asking shows that a case is theirs too
+NAME_AND_WAY = pytest.mark.parametrize(
+    ("name", "way"), [(BUFFER, "chat"), (NEW, "chat"), *((OURS, way) for way in WAYS)]
+)
 HISTORY = (user("test human message"), assistant("test ai message"))
 QUESTIONS = ("Hello World!", "What is the capital of the moon?", "And who stays at the lake?")
 
@@ -33,6 +37,11 @@ QUESTIONS = ("Hello World!", "What is the capital of the moon?", "And who stays 
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as made:
         yield made
+
+
+def compared(way: str) -> tuple[str, ...]:
+    """Return the memories of which the same must come; LlamaIndex's own two are alike in every way of asking."""
+    return ALL if way == "chat" else (BUFFER, OURS)
 
 
 class Talk:
@@ -59,7 +68,7 @@ class Talk:
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_conversation(memory: MemoryController, runner: asyncio.Runner, kind: str, way: str) -> None:
     found = []
-    for name in ALL:
+    for name in compared(way):
         talk = Talk(kind, name, memory, way, runner)
         for number, question in enumerate(QUESTIONS):
             talk.ask(question)
@@ -68,7 +77,7 @@ def test_a_conversation(memory: MemoryController, runner: asyncio.Runner, kind: 
             assert history[-2] == ("user", question)
             assert history[-1] == ("assistant", talk.answers[-1])
         found.append(talk.came_of_it)
-    assert found[0] == found[1] == found[2]
+    assert all(one == found[0] for one in found[1:])
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -77,17 +86,16 @@ def test_a_history_is_given_with_the_question(
     memory: MemoryController, runner: asyncio.Runner, kind: str, way: str
 ) -> None:
     found = []
-    for name in ALL:
+    for name in compared(way):
         talk = Talk(kind, name, memory, way, runner)
         talk.ask("new human message", chat_history=[*HISTORY])
         talk.ask(QUESTIONS[0])
         assert ("user", "new human message") in talk.came_of_it[2]
         found.append(talk.came_of_it)
-    assert found[0] == found[1] == found[2]
+    assert all(one == found[0] for one in found[1:])
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ALL)
+@NAME_AND_WAY
 @pytest.mark.parametrize("kind", ["simple", "context", "condense"])
 def test_an_empty_history_is_given_with_the_question(
     memory: MemoryController, runner: asyncio.Runner, kind: str, name: str, way: str
@@ -98,8 +106,7 @@ def test_an_empty_history_is_given_with_the_question(
     assert talk.came_of_it[2] == [("user", "fresh question"), ("assistant", talk.answers[-1])]
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ALL)
+@NAME_AND_WAY
 @pytest.mark.parametrize("kind", ENGINES)
 def test_reset(memory: MemoryController, runner: asyncio.Runner, kind: str, name: str, way: str) -> None:
     talk = Talk(kind, name, memory, way, runner)

@@ -35,13 +35,27 @@ def said(shown: list[ChatMessage]) -> list[ChatMessage]:
     return shown[1:] if shown and shown[0].role == "system" else shown
 
 
-@pytest.fixture(params=[BUFFER, NEW, OURS])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Call LlamaIndex's own memories sync, which shows that a case is theirs too, and ours sync and async."""
+    used = set(metafunc.fixturenames)
+    made, own = ("make", (BUFFER, NEW)) if "make" in used else ("make_limited", (BUFFER,))
+    cases = [*((name, False) for name in own), (OURS, False), (OURS, True)]
+    ids = [f"{name}-{'async' if is_async else 'sync'}" for name, is_async in cases]
+    if {made, "drive"} <= used:
+        metafunc.parametrize((made, "drive"), cases, ids=ids, indirect=True)
+    elif made in used:
+        metafunc.parametrize(made, [*own, OURS], indirect=True)
+    elif "drive" in used:
+        metafunc.parametrize("drive", [False, True], ids=["sync", "async"], indirect=True)
+
+
+@pytest.fixture
 def make(request: pytest.FixtureRequest, memory: MemoryController) -> Make:
     """Make any memory."""
     return maker(request.param, memory)
 
 
-@pytest.fixture(params=[BUFFER, OURS])
+@pytest.fixture
 def make_limited(request: pytest.FixtureRequest, memory: MemoryController) -> Make:
     """Make a memory that cuts what ``get`` returns, and keeps the rest."""
     return maker(request.param, memory)

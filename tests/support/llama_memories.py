@@ -23,15 +23,14 @@ OURS, BUFFER, NEW = "AutoMemMemory", "ChatMemoryBuffer", "Memory"
 
 def maker(name: str, memory: MemoryController) -> Make:
     """Return what makes a memory of a kind, as its ``from_defaults`` does."""
+    if name == OURS:
+        return lambda **given: AutoMemMemory.from_defaults(memory, **given)
+    if name == BUFFER:
+        return ChatMemoryBuffer.from_defaults
     # its own database in the RAM leaves connections open
     file = Path(memory.health().store) / "llama_index.db"
     closed_after_use = create_async_engine(f"sqlite+aiosqlite:///{file}", poolclass=NullPool)
-    made = {
-        OURS: lambda **given: AutoMemMemory.from_defaults(memory, **given),
-        BUFFER: ChatMemoryBuffer.from_defaults,
-        NEW: lambda **given: Memory.from_defaults(async_engine=closed_after_use, **given),
-    }
-    return made[name]
+    return lambda **given: Memory.from_defaults(async_engine=closed_after_use, **given)
 
 
 class Driver:
@@ -48,9 +47,9 @@ class Driver:
         return getattr(memory, verb)(*given, **named)
 
 
-@pytest.fixture(params=[False, True], ids=["sync", "async"])
+@pytest.fixture
 def drive(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    """Call memories sync, then async."""
+    """Call memories sync, or async."""
     with asyncio.Runner() as runner:
         yield Driver(request.param, runner)
 
