@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from upstream import sdist
+from upstream import installed, sdist
 
 pytestmark = pytest.mark.any_index
 
@@ -85,20 +85,20 @@ def check_no_harm(baseline: Report, injected: Report) -> None:
     assert set(injected.memory_failed) - SYNC_CALLS_IN_A_LOOP == set()
 
 
+@pytest.mark.matrix
+@pytest.mark.timeout(1200)
 def test_the_agents_of_langchain_s_own_tests_are_not_harmed(tmp_path: Path) -> None:
     suite = sdist("langchain", version("langchain"))
-    plugins = tmp_path / "plugins"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*pip, "--target", plugins, "syrupy>=5,<6", "pytest-mock>=3.14,<4"], check=True, timeout=240)
+    plugins = installed("syrupy==5.5.3", "pytest-mock==3.17.0")
     parts = [f"{SUITE}/middleware/core", *sorted(str(p.relative_to(suite)) for p in (suite / SUITE).glob("test_*.py"))]
     # the conftest above the agents' tests needs more packages, for tests of other things
     options = ["--confcutdir", SUITE, *parts]
     python = Path(sys.executable)
-    baseline = run(python, suite, "none", [plugins], *options)
-    injected = run(python, suite, "automem", [plugins], *options)
-    assert injected.agents > 250
-    assert injected.decisions > 2 * injected.agents
-    check_no_harm(baseline, injected)
+    baseline = run(python, suite, "none", [tmp_path, plugins], *options)
+    ours = run(python, suite, "automem", [tmp_path, plugins], *options)
+    assert ours.agents > 250
+    assert ours.decisions > 2 * ours.agents
+    check_no_harm(baseline, ours)
 
 
 def floors() -> dict[str, str]:
@@ -112,13 +112,13 @@ def floors() -> dict[str, str]:
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("which", ["lowest", "pinned"])
 def test_all_of_them_are_not_harmed(tmp_path: Path, which: str) -> None:
-    installed = floors() if which == "lowest" else {name: version(name) for name in floors()}
-    suite = sdist("langchain", _full(installed["langchain"]))
+    wanted = floors() if which == "lowest" else {name: version(name) for name in floors()}
+    suite = sdist("langchain", _full(wanted["langchain"]))
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
     needed = ["pytest", "pytest-asyncio", "pytest-mock", "pytest-socket", "pytest-benchmark", "pytest-xdist", "toml"]
     needed += ["syrupy>=5,<6", "blockbuster", "langchain-tests", "langchain-openai"]
-    exactly = [f"{name}=={number}" for name, number in installed.items()]
+    exactly = [f"{name}=={number}" for name, number in wanted.items()]
     pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, f"{ROOT}[langchain]", *exactly, *needed], check=True, timeout=1200)
     options = [SUITE, "--benchmark-disable", "--disable-socket", "--allow-unix-socket"]
