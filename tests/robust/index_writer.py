@@ -19,6 +19,12 @@ from automem_agents.testing import HashEmbedder
 from automem_agents.text.tokens import default_counter
 
 
+def say(line: str) -> None:
+    """Print a line in one piece: an unbuffered ``print`` writes its end apart, and a kill may come between."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def text_of(number: int) -> str:
     """Return what a turn says."""
     return (
@@ -28,7 +34,7 @@ def text_of(number: int) -> str:
 
 def write(path: str, sync_threshold: int, start: int) -> None:
     """Open the store and observe turns for ever; every tenth forgets an earlier record."""
-    print(f"pid {os.getpid()}", flush=True)
+    say(f"pid {os.getpid()}")
     memory = MemoryController.open(
         path, user_id="ada", strict=True, embedder=HashEmbedder(), index_threshold=0, observe_deadline=60.0
     )
@@ -36,7 +42,7 @@ def write(path: str, sync_threshold: int, start: int) -> None:
     forgotten: list[str] = []
     for number in count(start):
         receipt = memory.observe({"role": "user", "content": text_of(number)}, turn_id=f"turn {number}")
-        print(json.dumps({"number": number, "record": receipt.record_ids[0], "forgotten": forgotten}), flush=True)
+        say(json.dumps({"number": number, "record": receipt.record_ids[0], "forgotten": forgotten}))
         if number % 10 == 9:
             forgotten = [memory.records(limit=1)[0].id]
             memory.forget(*forgotten)
@@ -51,7 +57,7 @@ def main() -> None:
         if not child:
             write(path, sync_threshold, int(line))
         os.waitpid(child, 0)
-        print("gone", flush=True)
+        say("gone")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,12 @@ from automem_agents.testing import HashEmbedder
 from automem_agents.text.tokens import default_counter
 
 
+def say(line: str) -> None:
+    """Print a line in one piece: an unbuffered ``print`` writes its end apart, and a kill may come between."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def messages_of(number: int) -> list[dict[str, Any]]:
     """Return one to four messages; every fifth turn states a fact with a key, every third ends with a greeting."""
     facts = [
@@ -34,7 +40,7 @@ def facts_of(number: int) -> int:
 
 def write(path: str, threshold: int, start: int) -> None:
     """Open the store and observe turns for ever."""
-    print(f"pid {os.getpid()}", flush=True)
+    say(f"pid {os.getpid()}")
     memory = MemoryController.open(
         path, user_id="ada", strict=True, embedder=HashEmbedder(), index_threshold=threshold, observe_deadline=60.0
     )
@@ -42,7 +48,7 @@ def write(path: str, threshold: int, start: int) -> None:
         receipt = memory.observe(messages_of(number), turn_id=f"turn-{number}")
         decisions = [decision.id for decision in receipt.decisions]
         line = {"number": number, "state": receipt.state, "records": receipt.record_ids, "decisions": decisions}
-        print(json.dumps(line), flush=True)
+        say(json.dumps(line))
 
 
 def main() -> None:
@@ -54,7 +60,7 @@ def main() -> None:
         if not child:
             write(path, threshold, int(line))
         os.waitpid(child, 0)
-        print("gone", flush=True)
+        say("gone")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,12 @@ from automem_agents.errors import AutoMemError
 from automem_agents.testing import HashEmbedder
 
 
+def say(line: str) -> None:
+    """Print a line in one piece: an unbuffered ``print`` writes its end apart, and a kill may come between."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def text_of(name: str, number: int) -> str:
     """Return what a turn says; no other turn says it."""
     return f"Parcel {name}x{number} lies in drawer {number % 7} of hall {name}"
@@ -79,7 +85,7 @@ class Worker:
 
 def say(answer: object) -> None:
     """Print a line."""
-    print(json.dumps(answer), flush=True)
+    say(json.dumps(answer))
 
 
 def main() -> None:
