@@ -12,12 +12,6 @@ from automem_agents.errors import AutoMemError
 from automem_agents.testing import HashEmbedder
 
 
-def say(line: str) -> None:
-    """Print a line in one piece: an unbuffered ``print`` writes its end apart, and a kill may come between."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def text_of(name: str, number: int) -> str:
     """Return what a turn says; no other turn says it."""
     return f"Parcel {name}x{number} lies in drawer {number % 7} of hall {name}"
@@ -84,8 +78,9 @@ class Worker:
 
 
 def say(answer: object) -> None:
-    """Print a line."""
-    say(json.dumps(answer))
+    """Print a line in one piece: an unbuffered ``print`` writes its end apart, and a kill may come between."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
