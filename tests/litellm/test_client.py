@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from agents import signals_of, texts_of, turns_of
+from litellm_sent import Sent
 from pydantic import BaseModel
 
 from automem_agents import MemoryController
@@ -38,21 +39,11 @@ def complete(is_async: bool, *args: Any, **kwargs: Any) -> Any:
 BOTH = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
 
-class Sent:
-    """What LiteLLM was asked to send, as its own callback sees it."""
-
-    def __init__(self) -> None:
-        self.messages: list[list[dict[str, Any]]] = []
-        litellm().input_callback = [self._note]
-
-    def _note(self, details: dict[str, Any]) -> None:
-        self.messages.append(details["messages"])
-
-
 @pytest.fixture
 def sent() -> Any:
-    yield Sent()
-    litellm().input_callback = []
+    recorded = Sent()
+    yield recorded
+    recorded.stop()
 
 
 @BOTH

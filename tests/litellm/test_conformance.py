@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from litellm_sent import Sent
 
 from automem_agents import MemoryController
 from automem_agents.testing.conformance import AdapterConformance, Driven, ScriptedTurn
@@ -19,11 +20,10 @@ class LoopDriver:
 
     def __init__(self, memory: MemoryController) -> None:
         self.client = AutoMemClient(memory)
-        self.requests: list[str] = []
-        litellm().input_callback = [self._note]
+        self.sent = Sent()
 
     def run(self, user_id: str, thread_id: str, turn: ScriptedTurn) -> Driven:
-        self.requests.clear()
+        self.sent.messages.clear()
         messages: list[dict[str, Any]] = [{"role": "user", "content": turn.said}]
         for number in range(turn.tool_calls):
             call = {"id": f"call_{number}", "type": "function", "function": {"name": "look", "arguments": "{}"}}
@@ -34,14 +34,15 @@ class LoopDriver:
         try:
             response = self._complete(messages, user_id, thread_id, mock_response=scripted)
         except litellm().InternalServerError:
-            return Driven(tuple(self.requests))
-        return Driven(tuple(self.requests), response.choices[0].message.content)
+            return Driven(self._requests())
+        return Driven(self._requests(), response.choices[0].message.content)
 
     def _complete(self, messages: list[dict[str, Any]], user_id: str, thread_id: str, **arguments: Any) -> Any:
         return self.client.completion("gpt-4o-mini", messages, user_id=user_id, session=thread_id, **arguments)
 
-    def _note(self, details: dict[str, Any]) -> None:
-        self.requests.append("\n".join(str(message.get("content") or "") for message in details["messages"]))
+    def _requests(self) -> tuple[str, ...]:
+        said = [[str(message.get("content") or "") for message in request] for request in self.sent.messages]
+        return tuple(map("\n".join, said))
 
 
 class TestClient(AdapterConformance):

@@ -95,6 +95,7 @@ def test_vocabulary_of_the_cache_folder_comes_first(tmp_path: Path, monkeypatch:
 def test_damaged_or_missing_vocabulary_in_the_cache_folder_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)  # importing litellm sets it
     bundled = find_vocabulary()
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     assert find_vocabulary() == bundled
