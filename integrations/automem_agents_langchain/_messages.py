@@ -8,30 +8,12 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from automem_agents import Message, Outcome, OutcomeKind
 from automem_agents.adapters.safe import usable_name
-from automem_agents.errors import InvalidInput
 
 _ROLES: tuple[tuple[type[BaseMessage], str], ...] = (
     (HumanMessage, "user"),
     (AIMessage, "assistant"),
     (ToolMessage, "tool"),
 )
-
-
-def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
-    """Return the roles whose messages memory is shown.
-
-    Raises:
-        InvalidInput: if they are no list out of user, assistant and tool.
-    """
-    known = [role for _, role in _ROLES]
-    if (
-        isinstance(roles, str)
-        or not isinstance(roles, Sequence)
-        or not roles
-        or any(role not in known for role in roles)
-    ):
-        raise InvalidInput(f"roles must be a list out of {', '.join(known)}, not {roles!r}")
-    return tuple(roles)
 
 
 def role_of(message: BaseMessage) -> str | None:

@@ -11,8 +11,8 @@ from langchain_core.messages import BaseMessage, SystemMessage
 
 from automem_agents import MemoryController, Outcome, OutcomeKind, Recall, Trajectory
 from automem_agents.adapters import Run, Whose
-from automem_agents.adapters.safe import checked_least, checked_memory, safely, usable_name
-from automem_agents_langchain._messages import checked_roles, failed_tools, to_messages
+from automem_agents.adapters.safe import checked_least, checked_memory, checked_roles, safely, usable_name
+from automem_agents_langchain._messages import failed_tools, to_messages
 from automem_agents_langchain._run import current_run
 
 

@@ -16,9 +16,9 @@ from langgraph.errors import GraphBubbleUp
 
 from automem_agents import MemoryController, Outcome, OutcomeKind
 from automem_agents.adapters import Run, Whose
-from automem_agents.adapters.safe import checked_memory, usable_name
+from automem_agents.adapters.safe import checked_memory, checked_roles, usable_name
 from automem_agents_langchain._conversation import turn_of
-from automem_agents_langchain._messages import checked_roles, to_messages
+from automem_agents_langchain._messages import to_messages
 from automem_agents_langchain._turns import Turn
 
 

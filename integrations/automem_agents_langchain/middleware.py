@@ -16,10 +16,10 @@ from typing_extensions import TypedDict
 
 from automem_agents import MemoryController, Recall
 from automem_agents.adapters import Run, Whose
-from automem_agents.adapters.safe import checked_least, checked_memory
+from automem_agents.adapters.safe import checked_least, checked_memory, checked_roles
 from automem_agents.errors import AutoMemError, InvalidInput
 from automem_agents_langchain._inject import before_question, into_system, with_token
-from automem_agents_langchain._messages import checked_roles, last_question
+from automem_agents_langchain._messages import last_question
 from automem_agents_langchain._outcomes import misfits, watching
 from automem_agents_langchain._run import current_run
 from automem_agents_langchain._turns import OpenTurns, Place, Turn, begun_with, graph_of

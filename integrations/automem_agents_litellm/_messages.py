@@ -6,24 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automem_agents import Message
-from automem_agents.adapters.safe import usable_name
-from automem_agents.errors import InvalidInput
+from automem_agents.adapters.safe import ROLES, usable_name
 
-ROLES = ("user", "assistant", "tool")
 _INSTRUCTS = ("system", "developer")
 # what LiteLLM's logging puts in the place of texts that it was told to hide
 _REDACTED = "redacted-by-litellm"
-
-
-def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
-    """Return the roles whose messages memory is shown.
-
-    Raises:
-        InvalidInput: if they are no list out of user, assistant and tool.
-    """
-    if isinstance(roles, str) or not isinstance(roles, Sequence) or not roles or any(r not in ROLES for r in roles):
-        raise InvalidInput(f"roles must be a list out of {', '.join(ROLES)}, not {roles!r}")
-    return tuple(roles)
 
 
 def plain(messages: object) -> list[Mapping[str, Any]]:

@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary
 
 from automem_agents import MemoryController, Recall, Trajectory
 from automem_agents.adapters import Run, Whose
-from automem_agents.adapters.safe import checked_least, checked_memory
+from automem_agents.adapters.safe import checked_least, checked_memory, checked_roles
 from automem_agents.errors import ScopeRequired
 from automem_agents_litellm._calls import OWN
 from automem_agents_litellm._litellm import litellm
-from automem_agents_litellm._messages import checked_roles, plain, with_recalled
+from automem_agents_litellm._messages import plain, with_recalled
 from automem_agents_litellm._streams import AsyncMemoryStream, MemoryStream
 from automem_agents_litellm._turn import Key, Limits, OpenTurns, Turn, key_of
 

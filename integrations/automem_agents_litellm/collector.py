@@ -10,11 +10,11 @@ from typing import Any
 
 from automem_agents import MemoryController, Outcome, OutcomeKind
 from automem_agents.adapters import Run, Whose
-from automem_agents.adapters.safe import checked_memory, safely, usable_name
+from automem_agents.adapters.safe import checked_memory, checked_roles, safely, usable_name
 from automem_agents.errors import InvalidInput
 from automem_agents_litellm._calls import OWN
 from automem_agents_litellm._litellm import litellm
-from automem_agents_litellm._messages import checked_roles, is_redacted, newest_turn, plain, to_messages
+from automem_agents_litellm._messages import is_redacted, newest_turn, plain, to_messages
 
 log = logging.getLogger(__name__)
 _CustomLogger: Any = litellm("integrations.custom_logger").CustomLogger

@@ -9,11 +9,9 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from automem_agents import Message
-from automem_agents.errors import InvalidInput
 
 Tokenizer = Callable[[str], Sequence[Any]]
 
-ROLES = ("user", "assistant", "tool")
 _ROLES = {
     MessageRole.USER: "user",
     MessageRole.ASSISTANT: "assistant",
@@ -24,17 +22,6 @@ _ROLES = {
 }
 _MEDIA_TOKENS = 256  # what LlamaIndex's own memory reckons for an image
 _CALLS = ("tool_calls", "function_call")  # where older integrations keep what a model calls
-
-
-def checked_roles(roles: object) -> tuple[str, ...]:
-    """Return the roles whose messages memory is shown.
-
-    Raises:
-        InvalidInput: if they are no list out of user, assistant and tool.
-    """
-    if not isinstance(roles, list | tuple) or not roles or any(role not in ROLES for role in roles):
-        raise InvalidInput(f"roles must be a list out of {', '.join(ROLES)}, not {roles!r}")
-    return tuple(roles)
 
 
 def role_of(message: ChatMessage) -> str | None:

@@ -15,11 +15,11 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from automem_agents import MemoryController, Namespace, Trajectory
 from automem_agents.adapters import ForkSafeLock, Run, Whose, share, shared
-from automem_agents.adapters.safe import checked_memory, safely
+from automem_agents.adapters.safe import checked_memory, checked_roles, safely
 from automem_agents.adapters.shared import SharedMemory
 from automem_agents.errors import InvalidInput, ScopeRequired
 from automem_agents_llama_index._history import parts
-from automem_agents_llama_index._messages import checked_roles, is_answer, last_question, role_of, to_messages
+from automem_agents_llama_index._messages import is_answer, last_question, role_of, to_messages
 
 _SESSIONS = 256  # that are kept at hand; others are looked up in the store again
 _TURNS = 4096

@@ -17,11 +17,10 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_vali
 
 from automem_agents import MemoryController, Namespace, Outcome, Recall
 from automem_agents.adapters import SharedMemory, share, shared
-from automem_agents.adapters.safe import checked_memory
+from automem_agents.adapters.safe import checked_memory, checked_roles
 from automem_agents.errors import InvalidInput, ScopeRequired
 from automem_agents.types import checked_id, optional_id
 from automem_agents_llama_index._conversation import Conversation, Limits, Scope
-from automem_agents_llama_index._messages import checked_roles
 from automem_agents_llama_index._whose import namespace_of
 
 TOKEN_LIMIT = 30_000

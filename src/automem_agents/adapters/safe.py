@@ -13,6 +13,7 @@ from automem_agents.types import checked_id
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
+ROLES = ("user", "assistant", "tool")  # of messages, as far as memory may be shown them
 
 
 def checked_memory(memory: object) -> MemoryController:
@@ -35,6 +36,21 @@ def checked_least(name: str, value: int | None, least: int) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
         raise InvalidInput(f"{name} must be a whole number of at least {least}, not {value!r}")
     return value
+
+
+def checked_roles(roles: object) -> tuple[str, ...]:
+    """Return the roles whose messages memory is shown.
+
+    Raises:
+        InvalidInput: if they are no list out of user, assistant and tool.
+
+    Examples:
+        >>> checked_roles(["user"])
+        ('user',)
+    """
+    if not isinstance(roles, list | tuple) or not roles or any(role not in ROLES for role in roles):
+        raise InvalidInput(f"roles must be a list out of {', '.join(ROLES)}, not {roles!r}")
+    return tuple(roles)
 
 
 def usable_name(name: object) -> str:
