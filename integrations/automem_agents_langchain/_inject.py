@@ -9,6 +9,7 @@ from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from automem_agents import Recall
+from automem_agents_langchain._messages import with_text
 
 
 def into_system(request: ModelRequest[Any], text: str) -> ModelRequest[Any]:
@@ -16,11 +17,7 @@ def into_system(request: ModelRequest[Any], text: str) -> ModelRequest[Any]:
     message = request.system_message
     if message is None:
         return request.override(system_message=SystemMessage(text))
-    if isinstance(message.content, str):
-        content: Any = f"{message.content}\n\n{text}" if message.content else text
-    else:
-        content = [*message.content, {"type": "text", "text": text}]
-    return request.override(system_message=message.model_copy(update={"content": content}))
+    return request.override(system_message=with_text(message, text))
 
 
 def before_question(request: ModelRequest[Any], text: str) -> ModelRequest[Any]:

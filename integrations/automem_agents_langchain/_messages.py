@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from automem_agents import Message, Outcome, OutcomeKind
 from automem_agents.adapters.safe import usable_name
@@ -36,6 +37,15 @@ def to_messages(messages: Iterable[BaseMessage], roles: Sequence[str] = ("user",
         for role, text, name in read
         if role is not None and role in roles and text.strip()
     ]
+
+
+def with_text(system: SystemMessage, text: str) -> SystemMessage:
+    """Return a system message with a text at its end; what stands before it stays, blocks and all."""
+    if isinstance(system.content, str):
+        content: Any = f"{system.content}\n\n{text}" if system.content else text
+    else:
+        content = [*system.content, {"type": "text", "text": text}]
+    return system.model_copy(update={"content": content})
 
 
 def last_question(messages: Sequence[BaseMessage]) -> str:

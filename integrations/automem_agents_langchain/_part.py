@@ -12,7 +12,7 @@ from langchain_core.messages import BaseMessage, SystemMessage
 from automem_agents import MemoryController, Outcome, OutcomeKind, Recall, Trajectory
 from automem_agents.adapters import Run, Whose
 from automem_agents.adapters.safe import checked_least, checked_memory, checked_roles, safely, usable_name
-from automem_agents_langchain._messages import failed_tools, to_messages
+from automem_agents_langchain._messages import failed_tools, to_messages, with_text
 from automem_agents_langchain._run import current_run
 
 
@@ -93,11 +93,7 @@ def with_recalled(messages: Sequence[BaseMessage], text: str) -> list[BaseMessag
     """
     if not text:
         return list(messages)
-    if not messages or not isinstance(messages[0], SystemMessage):
+    first = messages[0] if messages else None
+    if not isinstance(first, SystemMessage):
         return [SystemMessage(text), *messages]
-    system, *others = messages
-    if isinstance(system.content, str):
-        content: Any = f"{system.content}\n\n{text}" if system.content else text
-    else:
-        content = [*system.content, {"type": "text", "text": text}]
-    return [system.model_copy(update={"content": content}), *others]
+    return [with_text(first, text), *messages[1:]]

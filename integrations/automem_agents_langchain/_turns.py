@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import takewhile
-from threading import Lock
 from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from automem_agents import Namespace, Outcome, OutcomeKind, Receipt, Trajectory
+from automem_agents.adapters import ForkSafeLock
 from automem_agents.errors import Conflict
 from automem_agents_langchain._messages import failed_tools, role_of, to_messages
 
@@ -162,7 +162,7 @@ class OpenTurns:
     def __init__(self, limit: int = 1024) -> None:
         self._limit = limit
         self._turns: OrderedDict[tuple[Place, tuple[str, ...]], Turn] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     def __len__(self) -> int:
         return len(self._turns)

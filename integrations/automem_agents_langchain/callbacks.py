@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.errors import GraphBubbleUp
 
 from automem_agents import MemoryController, Outcome, OutcomeKind
-from automem_agents.adapters import Run, Whose
+from automem_agents.adapters import ForkSafeLock, Run, Whose
 from automem_agents.adapters.safe import checked_memory, checked_roles, usable_name
 from automem_agents_langchain._conversation import turn_of
 from automem_agents_langchain._messages import to_messages
@@ -85,7 +84,7 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
         self._live: OrderedDict[UUID, _Live] = OrderedDict()
         self._of_threads: OrderedDict[str, Turn] = OrderedDict()
         self._limit = 4096  # of runs whose end is never told, the oldest are forgotten
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     @property
     def ignore_llm(self) -> bool:

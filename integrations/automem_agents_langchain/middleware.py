@@ -150,7 +150,7 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
         turn, recall = self._recall(request)
         with watching(turn):
             response = handler(self._injected(request, recall))
-        return self._answered(turn, request, response, recall)
+        return self._safely(self._answered, turn, request, response, recall) or response
 
     def after_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Hand the turn to memory."""
@@ -172,7 +172,7 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
         turn, recall = await asyncio.to_thread(self._recall, request)
         with watching(turn):
             response = await handler(self._injected(request, recall))
-        return self._answered(turn, request, response, recall)
+        return self._safely(self._answered, turn, request, response, recall) or response
 
     async def aafter_agent(self, state: AutoMemState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """As ``after_agent``, without blocking the event loop."""

@@ -88,7 +88,7 @@ class Asked:
             nonlocal spent
             response = self._completion(messages, schema)
             spent += self.spending.add(self.model, response)
-            content = response.choices[0].message.content
+            content = response.choices[0].message.content if response.choices else None
             if not content:
                 raise ModelFailed(f"{self.model} refused to answer")
             return schema.model_validate_json(_object_in(content))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from threading import Lock
 from typing import Any
 from uuid import uuid4
+
+from automem_agents.adapters import ForkSafeLock
 
 _ID = "litellm_call_id"
 
@@ -17,7 +18,7 @@ class OwnCalls:
     def __init__(self, limit: int = 65_536) -> None:
         self._limit = limit
         self._ids: OrderedDict[str, None] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     def marked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call with an id that is remembered."""

@@ -7,12 +7,12 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from threading import Lock
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from automem_agents import MemoryController, Message, Namespace, Outcome, OutcomeKind, Recall, Trajectory
+from automem_agents.adapters import ForkSafeLock
 from automem_agents.adapters.safe import safely, usable_name
 from automem_agents_litellm._messages import newest_turn, question_of, role_of, text_of, to_messages
 
@@ -93,7 +93,7 @@ class OpenTurns:
     def __init__(self, limit: int = 1024) -> None:
         self._limit = limit
         self._turns: OrderedDict[Key, Turn] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     def keep(self, key: Key, turn: Turn) -> None:
         """Keep a turn open."""

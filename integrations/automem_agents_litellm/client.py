@@ -162,8 +162,9 @@ class _Call:
     key: Key
 
     def answered(self, response: Any) -> None:
-        message = response.choices[0].message
-        self._ended(message.content or "", bool(message.tool_calls))
+        choice = next(iter(getattr(response, "choices", None) or ()), None)  # a filter may leave none
+        message = getattr(choice, "message", None)
+        self._ended(getattr(message, "content", None) or "", bool(getattr(message, "tool_calls", None)))
 
     def stream_ended(self, text: str, calls_tools: bool, is_partial: bool, error: Exception | None) -> None:
         if error is not None:

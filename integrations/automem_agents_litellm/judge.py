@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from threading import Lock
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
 from automem_agents import Decision, MemoryController, Namespace
+from automem_agents.adapters import ForkSafeLock
 from automem_agents.adapters.safe import checked_memory
 from automem_agents.errors import InvalidInput, UnknownDecision
 from automem_agents_litellm._asking import Asked
@@ -65,7 +65,7 @@ class LiteLLMJudge:
         self._memory = checked_memory(memory)
         self._weight = float(weight)
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     def saw(self, token: str, question: str, answer: str) -> None:
         """Keep what was asked and answered with a recall, until it is judged; the newest 1,024 are kept."""

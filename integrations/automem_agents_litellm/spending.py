@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import Any
 
+from automem_agents.adapters import ForkSafeLock
 from automem_agents.adapters.safe import checked_least
 from automem_agents.errors import InvalidInput
 from automem_agents_litellm._litellm import litellm
@@ -71,7 +72,7 @@ class Spending:
         self._prices = None if prices is None else _pair(prices)
         checked_least("concurrency", concurrency, 1)
         self._slots = BoundedSemaphore(concurrency)
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     def begin_run(self) -> None:
         """Begin to count from nothing; calls are made again if the limit had stopped them."""

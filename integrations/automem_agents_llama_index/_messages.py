@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from automem_agents import Message
 
@@ -46,13 +48,23 @@ def to_messages(messages: Iterable[ChatMessage], roles: Sequence[str]) -> list[M
 
 
 def to_body(message: ChatMessage) -> Any:
-    """Return a message as JSON; what has no such form is kept as text."""
-    dumped = message.model_dump()
+    """Return a message as JSON; what has no such form is kept as text.
+
+    A message is never refused: of one that contains itself, or is nested too deep, who spoke and what was said is kept.
+    """
     try:
-        text = to_json(dumped, serialize_unknown=True, inf_nan_mode="strings")  # bytes of media are base64 already
-    except PydanticSerializationError:
-        text = to_json(dumped, serialize_unknown=True, inf_nan_mode="strings", bytes_mode="base64")
-    return from_json(text)
+        return _as_json(message.model_dump())
+    except (ValueError, RecursionError):
+        said = {"block_type": "text", "text": message.content or ""}
+        return {"role": message.role.value, "blocks": [said]}
+
+
+def _as_json(dumped: Any) -> Any:
+    try:
+        return from_json(to_json(dumped, serialize_unknown=True, inf_nan_mode="strings"))  # bytes of media are base64
+    except PydanticSerializationError:  # other bytes, or halves of characters, as models leave them where they are cut
+        plain = partial(to_jsonable_python, serialize_unknown=True, bytes_mode="base64")
+        return json.loads(json.dumps(dumped, default=plain), parse_constant=str)
 
 
 def from_body(body: Any) -> ChatMessage:

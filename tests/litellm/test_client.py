@@ -228,3 +228,12 @@ def test_what_the_caller_passes_reaches_litellm_and_memorys_own_does_not(memory:
     (asked,) = stub.requests
     assert (asked["temperature"], asked["seed"], asked["messages"]) == (0.25, 7, [user("Hello there")])
     assert set(asked) == {"model", "messages", "temperature", "seed"}
+
+
+@BOTH
+def test_a_response_without_an_answer_is_passed_on(is_async: bool, memory: MemoryController) -> None:
+    empty = litellm().ModelResponse()
+    empty.choices = []  # as a content filter leaves it
+    response = complete(is_async, MODEL, [user(PEANUTS)], memory=memory, mock_response=empty)
+    assert response.choices == []
+    assert texts_of(memory) == [PEANUTS]

@@ -290,3 +290,25 @@ def test_what_has_no_json_is_kept_as_text(memory: MemoryController) -> None:
     made = of(memory)
     made.put(ChatMessage("Hi", role="user", additional_kwargs={"raw": object(), "nan": float("nan")}))
     assert made.get_all()[0].content == "Hi"
+
+
+def odd_message(odd: str) -> ChatMessage:
+    message = ChatMessage("I live in Porto", role="user")
+    if odd == "half a character":  # as models leave it where a stream is cut
+        message.blocks[0].text += " \ud83d"
+    elif odd == "bytes":
+        message.additional_kwargs["raw"] = b"\xff"
+    elif odd == "itself":
+        message.additional_kwargs["raw"] = message.additional_kwargs
+    return message
+
+
+@pytest.mark.parametrize("odd", ["half a character", "bytes", "itself"])
+def test_an_odd_message_is_kept_and_the_turn_goes_on(memory: MemoryController, odd: str) -> None:
+    talk = AutoMemMemory.from_defaults(memory, session_id="monday")
+    message = odd_message(odd)
+    talk.put(message)
+    talk.get()
+    talk.put(ChatMessage("Porto is lovely", role="assistant"))
+    again = AutoMemMemory.from_defaults(memory, session_id="monday")
+    assert [m.content for m in again.get_all()] == [message.content, "Porto is lovely"]
