@@ -1,69 +1,61 @@
-"""What the memory adds to a LiteLLM call: python benchmarks/litellm_overhead.py [--calls 200] [--records 1000].
+"""What a memory adds to a LiteLLM call, beside the same call without one.
 
-The model is LiteLLM's mock, so that the call itself costs as little as it can. Both are timed in turn, call by call.
+python benchmarks/litellm_overhead.py
+python benchmarks/litellm_overhead.py --rounds 30 --records 0,1000 --json litellm_overhead.json
+
+The model is LiteLLM's mock. Where a memory holds nothing, each call is the first of somebody new.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import statistics
-import time
-from collections.abc import Callable
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from paired import Contestant, measured, memories, parser, show
 
 from automem_agents import MemoryController
 from automem_agents_litellm import completion
 from automem_agents_litellm._litellm import litellm
 
 MODEL = "gpt-4o-mini"
-PLACES = ("Oslo", "Bergen", "Rome", "Lisbon", "Kyoto", "Quito", "Accra", "Perth")
+TURNS = ("completion", "stream")
+BESIDE = "LiteLLM"
 
 
-def timed(call: Callable[[], Any]) -> float:
-    """Return the milliseconds that a call takes."""
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1e3
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Return the median and the 95th percentile."""
-    cuts = statistics.quantiles(values, n=20)
-    return {"p50": round(statistics.median(values), 2), "p95": round(cuts[18], 2)}
-
-
-def measure(memory: MemoryController, calls: int, stream: bool) -> dict[str, Any]:
-    """Time the same call with and without memory."""
-    times: dict[str, list[float]] = {"plain": [], "memory": []}
-    for n in range(calls + 10):
-        asked = [{"role": "user", "content": f"Where did I spend the summer of {n}, in {PLACES[n % 8]} or elsewhere?"}]
-        options: dict[str, Any] = {"mock_response": f"In {PLACES[n % 8]}, you said.", "stream": stream}
-        pairs = {
-            "plain": lambda a=asked, o=options: litellm().completion(MODEL, a, **o),
-            "memory": lambda a=asked, o=options: completion(MODEL, a, memory=memory, **o),
-        }
-        for name, call in pairs.items():
-            took = timed((lambda c=call: list(c())) if stream else call)
-            if n >= 10:  # the first ones warm up
-                times[name].append(took)
-    added = [with_it - plain for plain, with_it in zip(times["plain"], times["memory"], strict=True)]
-    return {**{name: spread(values) for name, values in times.items()}, "added": spread(added)}
-
-
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, show a table, and write the figures if a file is named."""
+    chosen = parser(__doc__).parse_args(arguments)
+    litellm()
     logging.getLogger("LiteLLM").setLevel(logging.WARNING)  # it tells of every call
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=200)
-    parser.add_argument("--records", type=int, default=1000)
-    given = parser.parse_args()
-    with TemporaryDirectory() as folder, MemoryController.open(folder, user_id="ada") as memory:
-        for n in range(given.records):
-            memory.add(f"In year {n} I spent the summer in {PLACES[n % 8]} with {n % 7} friends")
-        found = {"completion": measure(memory, given.calls, False), "stream": measure(memory, given.calls, True)}
-    print(json.dumps({"unit": "ms", "records": given.records, "calls": given.calls, **found}, indent=1))
+    with memories(chosen.records, chosen.seed) as filled:
+        figures = measured(list(_calls(filled)), BESIDE, chosen)
+    show(figures, "a memory", BESIDE, chosen, ("litellm",))
+
+
+def _calls(filled: Mapping[int, MemoryController]) -> Iterator[Contestant]:
+    for turn in TURNS:
+        yield _call(BESIDE, turn, None)
+        for size, memory in filled.items():
+            yield _call(f"{size:,} records", turn, memory, "ada" if size else "")
+
+
+def _call(system: str, turn: str, memory: MemoryController | None, whose: str = "") -> Contestant:
+    """Make what calls the model, and reads a stream to its end."""
+
+    def prepare(user: str) -> Callable[[str], object]:
+        def take(message: str) -> object:
+            options: dict[str, Any] = {"mock_response": "Here it is.", "stream": turn == "stream"}
+            asked = [{"role": "user", "content": message}]
+            if memory is None:
+                response = litellm().completion(MODEL, asked, **options)
+            else:
+                response = completion(MODEL, asked, memory=memory, user_id=whose or f"{user}-{turn}", **options)
+            return list(response) if turn == "stream" else response
+
+        return take
+
+    return Contestant(system, turn, 1, prepare)
 
 
 if __name__ == "__main__":

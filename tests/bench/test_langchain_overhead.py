@@ -22,7 +22,7 @@ def test_every_kind_of_turn_is_compared_with_a_middleware_that_does_nothing(tmp_
     assert "30 records" in done.stdout
     found = json.loads(out.read_text(encoding="utf-8"))
     figures = found["figures"]
-    kinds = {(f["system"], f["model_calls"], f["is_async"], f["clock"]) for f in figures}
+    kinds = {(f["system"], f["model_calls"], f["turn"], f["clock"]) for f in figures}
     assert len(figures) == len(kinds) == 2 * 2 * 2 * 2
     assert {f["rounds"] for f in figures} == {3}
     assert all(f["low"] <= f["p50"] <= f["high"] and f["beside"] > 0 for f in figures)
