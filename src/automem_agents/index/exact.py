@@ -119,7 +119,7 @@ class ExactIndex:
             self._sketch = Sketch(self._matrix.view())
         bounds = self._sketch.bounds(self._matrix.view(), vector)
         likely = np.sort(self._matrix.view().take(largest(bounds, max(k, _LIKELY)), axis=0) @ vector)
-        rows = np.flatnonzero(bounds >= (likely[-1] if likely[-1] < close else max(likely[-k], close)))
+        rows = np.flatnonzero(bounds >= (likely[-1] if likely[-1] < close else max(likely[-k:][0], close)))
         tight = len(rows) < len(self) // 4
         self._pause = 0 if tight else min(2 * self._pause + 1, _LONGEST_PAUSE)
         self._rest = self._pause

@@ -87,6 +87,13 @@ def test_it_follows_every_change(steps: list[tuple[str, int]], seed: int) -> Non
             assert cosines.tolist() == pytest.approx(expected(truth, vectors[-1], 3), abs=1e-6)
 
 
+def test_fewer_vectors_than_are_asked_for() -> None:
+    vectors = unit(np.array([[1, 0.1], [1, 0.2]], np.float32))
+    index = ExactIndex(2, many=1)
+    index.upsert(range(2), vectors)
+    assert index.nearest(vectors[0], 3, CLOSE)[0].tolist() == [0, 1]
+
+
 def test_most_vectors_of_talk_are_not_looked_at() -> None:
     index = ExactIndex(64, many=1)
     index.upsert(range(4000), talk(4000, 64, 3))
