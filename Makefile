@@ -44,6 +44,7 @@ latency: .venv/dev
 # Kills, forks and faults in large numbers
 soak: .venv/dev
 	$(BIN)/pytest -m soak
+	$(BIN)/pytest -n $(WORKERS) --hypothesis-profile=wide -m 'not matrix and not soak' tests/unit
 
 matrix: .venv/dev
 	$(BIN)/pytest -m matrix

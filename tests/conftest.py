@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from automem_agents import MemoryController
 from automem_agents.testing import HashEmbedder
 
 Open = Callable[..., MemoryController]
+
+# Every run of the suite tries the same examples, so that what fails is what was changed; soak runs look further.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("wide", deadline=None, max_examples=500)
+settings.load_profile("steady")
 
 
 @pytest.fixture

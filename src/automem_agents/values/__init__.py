@@ -1,0 +1,1 @@
+"""Value models: what an action is worth, predicted from its features."""
