@@ -193,6 +193,7 @@ class MemoryController(RecordVerbs):
         run_id: str | None = None,
         session: str | None = None,
         outcomes: Sequence[Outcome] = (),
+        remember: bool = True,
         **scope: Unpack[Scope],
     ) -> Receipt:
         """Hand a turn to memory, which decides what of it to keep.
@@ -204,13 +205,14 @@ class MemoryController(RecordVerbs):
             turn_id: makes a repeated call harmless.
             run_id, session: where it was said.
             outcomes: what went wrong in the turn; counted once, with the turn.
+            remember: if false, nothing of the turn is stored; memory only learns from it what the answer used.
 
         Raises:
             InvalidInput, ScopeRequired: if an argument is wrong.
             Conflict: if ``turn_id`` was used for other messages.
         """
         return self._observe(
-            self._defaults.namespace(scope), checked_turn(messages, turn_id, run_id, session, outcomes)
+            self._defaults.namespace(scope), checked_turn(messages, turn_id, run_id, session, outcomes, remember)
         )
 
     def _observe(self, namespace: Namespace, turn: Turn) -> Receipt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -52,6 +52,16 @@ class Settings(BaseModel):
         10.0, gt=0, allow_inf_nan=False, description="seconds to wait for another process's write"
     )
     kept_features: int = Field(20_000, ge=0, description="newest decisions whose features are kept for replay")
+    exploration: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        allow_inf_nan=False,
+        description="share of recalls that try a near tie where there is feedback to learn from; 0 turns it off",
+    )
+    learn: Literal["on", "shadow", "off"] = Field(
+        "on", description="learn what to recall from how it is used; shadow learns but lets the rules decide"
+    )
     strict: bool = Field(False, description="raise what would otherwise be counted and logged")
 
     @classmethod

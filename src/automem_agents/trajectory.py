@@ -45,10 +45,17 @@ class Trajectory:
             self._cache[asked] = cached
         return cached
 
-    def observe(self, messages: Messages, *, turn_id: str | None = None, outcomes: Sequence[Outcome] = ()) -> Receipt:
+    def observe(
+        self,
+        messages: Messages,
+        *,
+        turn_id: str | None = None,
+        outcomes: Sequence[Outcome] = (),
+        remember: bool = True,
+    ) -> Receipt:
         """As ``MemoryController.observe``; the turn ends with it."""
         self._cache.clear()
-        turn = checked_turn(messages, turn_id, self.run_id, self.session, outcomes)
+        turn = checked_turn(messages, turn_id, self.run_id, self.session, outcomes, remember)
         return self._memory._observe(self.namespace, turn)
 
     def feedback(self, score: float | str, *, key: str | None = None) -> FeedbackReceipt:

@@ -371,3 +371,13 @@ def test_async_context_closes_the_store(tmp_path: Path) -> None:
     memory = asyncio.run(run())
     with pytest.raises(StoreClosed):
         memory.records()
+
+
+def test_a_turn_that_is_not_remembered_leaves_no_record(memory: MemoryController) -> None:
+    with memory.trajectory(run_id="run") as run:
+        receipt = run.observe([{"role": "user", "content": "I moved to Rome"}], turn_id="t1", remember=False)
+    assert receipt.state == "committed"
+    assert receipt.decisions == ()
+    assert memory.records() == []
+    again = memory.observe([{"role": "user", "content": "I moved to Rome"}], turn_id="t1", run_id="run", remember=False)
+    assert again == receipt

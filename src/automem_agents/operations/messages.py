@@ -92,7 +92,10 @@ class Message(BaseModel):
 
 @dataclass(frozen=True)
 class Turn:
-    """Messages to observe, where they were said and what went wrong; ``is_new`` if its id was made for it."""
+    """Messages to observe, where they were said and what went wrong.
+
+    ``is_new`` if its id was made for it; without ``remember`` nothing of it is stored.
+    """
 
     messages: tuple[Message, ...]
     turn_id: str
@@ -100,6 +103,7 @@ class Turn:
     session: str | None = None
     is_new: bool = False
     outcomes: tuple[Outcome, ...] = ()
+    remember: bool = True
 
 
 def checked_messages(messages: object) -> tuple[Message, ...]:
@@ -141,6 +145,7 @@ def checked_turn(
     run_id: str | None,
     session: str | None,
     outcomes: Sequence[Outcome] = (),
+    remember: bool = True,
 ) -> Turn:
     """Return a turn, with an id of its own if none is given.
 
@@ -156,4 +161,5 @@ def checked_turn(
         session=None if session is None else checked_id("session", session),
         is_new=turn_id is None,
         outcomes=tuple(outcomes),
+        remember=remember,
     )

@@ -43,7 +43,7 @@ def observe(
         Conflict: if ``turn_id`` was used for other messages.
         EmbedderError, StoreError: if the embedder or the journal fails.
     """
-    pieces = pieces_of(turn.messages, store.settings, store.counter, scrubber, _knows_line(store, namespace))
+    pieces = pieces_of(turn.messages if turn.remember else (), store.settings, store.counter, scrubber, _knows_line(store, namespace))
     embedded = iter(store.embed([piece.rendered for piece in pieces if not piece.refused]))
     nothing = store.embed([])
     vectors = [nothing if piece.refused else next(embedded) for piece in pieces]
