@@ -111,13 +111,48 @@ class ReadProblem:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """A set that a READ may show.
+
+    Attributes:
+        shown: the candidates, in the order they were packed.
+        probability: of this set; those of all outcomes add up to 1.
+        swap: the shown candidate and the one that takes its place in the ranking; None for the policy's own set.
+    """
+
+    shown: Ints
+    probability: float
+    swap: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """How a READ was drawn.
+
+    Attributes:
+        outcomes: all sets that might have been shown, listed before the draw, the policy's own first.
+        inclusion: (n,) the probability with which each candidate is shown.
+        seed: what the draw was made from.
+        draw: uniform in [0, 1); with ``outcomes`` it says what was shown.
+        taken: the position of that outcome.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    inclusion: NDArray[np.float64]
+    seed: int
+    draw: float
+    taken: int
+
+
+@dataclass(frozen=True)
 class ReadChoice:
-    """Scores (n,), base order (n,), the shown candidates, and how likely that set was."""
+    """Scores (n,), base order (n,), the shown candidates, how likely that set was, and what else might have been."""
 
     scores: NDArray[np.float64]
     order: Ints
     shown: Ints
     propensity: float = 1.0
+    exploration: Exploration | None = None
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ class NewDecision:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
     candidates: Ranking = _NOTHING_RANKED
+    draw: float | None = None
+    seed: int | None = None
 
 
 def insert_decisions(connection: Connection, rows: Sequence[NewDecision], turn_seq: int | None = None) -> list[int]:
@@ -101,8 +103,8 @@ def _values(row: NewDecision, turn_seq: int | None) -> dict[str, object]:
         "reason": row.reason,
         "fallback": row.fallback,
         "now": row.now,
-        "draw": None,
-        "seed": None,
+        "draw": row.draw,
+        "seed": row.seed,
         "reward": None,
         "undone": False,
     }

@@ -41,13 +41,16 @@ class Packer:
     _seqs: list[int] = field(default_factory=list)
     _dates: list[tuple[int, int]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._least = int(self.line_costs.min(initial=self.budget))
+
     def __call__(self, order: Ints) -> Ints:
         """Return the candidates that fit, in the order given."""
         self._seqs, self._dates, left = [], [], self.budget
         shown: list[int] = []
         self.examined = min(self.pool, len(order))
         for position, (candidate, cost, seq, date, date_cost) in enumerate(self._rows(order)):
-            if self.top_k is not None and len(shown) >= self.top_k:
+            if left < self._least or (self.top_k is not None and len(shown) >= self.top_k):
                 break
             fits = cost <= left
             if fits:

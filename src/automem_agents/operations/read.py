@@ -16,8 +16,9 @@ from automem_agents.journal.decisions import NewDecision, Ranking
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.packing import Packer
+from automem_agents.operations.replay import depth, exploration_log
 from automem_agents.operations.where import matcher
-from automem_agents.protocols import Ints, Policy, ReadChoice, ReadProblem
+from automem_agents.protocols import Exploration, Ints, Policy, ReadChoice, ReadProblem
 from automem_agents.store import Candidates, MemoryStore
 from automem_agents.text.render import Entry, block, record_line
 from automem_agents.types import Action, Hit, MemoryRecord, Namespace, Operation, Recall, State
@@ -50,7 +51,8 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     choice = policy.read(ReadProblem(READ.names, features, packer))
     recall = _show(store, request, found, choice, nonce)
     shown = {hit.record.id for hit in recall.hits}
-    logged = choice.order[: packer.examined]
+    exploration = choice.exploration
+    logged = choice.order[: packer.examined if exploration is None else depth(exploration, choice.order, packer)]
     decision = NewDecision(
         id=recall.token,
         namespace=request.namespace.key,
@@ -62,12 +64,21 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         policy=f"{policy.name}@{policy.version}",
         feature_set=READ.id,
         features=features.take(logged, axis=0),
-        arguments={"max_tokens": request.max_tokens, "top_k": request.top_k},
+        arguments=_arguments(request, exploration, logged, packer),
         reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens),
         now=now,
-        candidates=_logged(found, logged, packer, recall),
+        candidates=_logged(found, logged, packer, recall, exploration),
+        draw=None if exploration is None else exploration.draw,
+        seed=None if exploration is None else exploration.seed,
     )
     return recall, decision
+
+
+def _arguments(
+    request: ReadRequest, exploration: Exploration | None, logged: Ints, packer: Packer
+) -> Mapping[str, object]:
+    asked = {"max_tokens": request.max_tokens, "top_k": request.top_k}
+    return asked if exploration is None else {**asked, **exploration_log(exploration, logged, packer)}
 
 
 def fallback(store: MemoryStore, request: ReadRequest, why: str) -> tuple[Recall, NewDecision]:
@@ -85,11 +96,12 @@ def _reason(found: int, evident: int, shown: int, tokens: int, budget: int) -> s
     return f"none of {found} candidates has anything to do with the query"
 
 
-def _logged(found: Candidates, order: Ints, packer: Packer, recall: Recall) -> Ranking:
+def _logged(found: Candidates, order: Ints, packer: Packer, recall: Recall, exploration: Exploration | None) -> Ranking:
     shown = {hit.seq for hit in recall.hits}
     seqs: list[int] = found.seqs[order].tolist()
     was_shown = [seq in shown for seq in seqs]
-    return Ranking(seqs, packer.line_costs[order].tolist(), was_shown, [float(is_shown) for is_shown in was_shown])
+    inclusion = list(map(float, was_shown)) if exploration is None else exploration.inclusion[order].tolist()
+    return Ranking(seqs, packer.line_costs[order].tolist(), was_shown, inclusion)
 
 
 def _packer(store: MemoryStore, found: Candidates, request: ReadRequest) -> Packer:

@@ -1,0 +1,347 @@
+"""Off-policy evaluation: what a policy would have earned on the recalls that another one answered, from its log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automem_agents.errors import InvalidInput
+from automem_agents.learning.estimators import (
+    ESTIMATORS,
+    Interval,
+    Numbers,
+    Terms,
+    check_weights,
+    effective_sample_size,
+    item_terms,
+    slate_terms,
+)
+from automem_agents.learning.logged import LeftOut, LoggedRead, count_reads, rewarded_reads
+from automem_agents.policies import RulesPolicy
+from automem_agents.protocols import Policy, ReadProblem
+from automem_agents.store import MemoryStore
+from automem_agents.types import Namespace
+
+RewardModel = Callable[[NDArray[np.float16]], NDArray[np.floating]]
+PolicyNamed = Callable[[MemoryStore, str], Policy]
+FEW_REWARDS = 100
+LOW_ESS = 50
+MUCH_UNSUPPORTED = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """One estimate; numbers that the log can't give are None.
+
+    Attributes:
+        logged_by, target: policies with their versions.
+        unit: ``set``: by the probability of the packed set; ``record``: by inclusion probabilities, which assumes that
+            rewards add up.
+        estimator: IPS, SNIPS or DR.
+        value, low, high: mean reward of a decision, with its 95 % interval.
+        gain, gain_low, gain_high: how much more that is than what was earned on the same decisions.
+        ess: effective sample size.
+        decisions: how many were used.
+        unsupported: share of what the target shows (sets, or records) that the log gave no chance; it is left out.
+        weight_mean: of the importance weights; 1 on average if the logged probabilities are right.
+        weights_doubtful: whether chance hardly explains how far that is from 1.
+    """
+
+    logged_by: str
+    target: str
+    unit: Literal["set", "record"]
+    estimator: str
+    value: float | None
+    low: float | None
+    high: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    ess: float
+    decisions: int
+    unsupported: float
+    weight_mean: float | None
+    weights_doubtful: bool
+
+    @property
+    def significant(self) -> bool:
+        """Whether the whole interval of the gain is above 0."""
+        return self.gain_low is not None and self.gain_low > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a log says of policies.
+
+    Attributes:
+        reads, rewarded, explored: recalls on record, those with a reward, and those of them whose set was drawn.
+        rewards: where the rewards come from: ``credit`` (the decision's reward) or ``feedback`` (its mean score).
+        left_out: how many recalls with a reward could not be used, by reason.
+        rows: the estimates.
+        warnings: why not to trust them.
+    """
+
+    reads: int
+    rewarded: int
+    explored: int
+    rewards: Mapping[str, int]
+    left_out: Mapping[str, int]
+    rows: tuple[Evaluated, ...]
+    warnings: tuple[str, ...]
+
+
+def policy_named(store: MemoryStore, name: str) -> Policy:
+    """Return a policy by its name, with or without its version.
+
+    Raises:
+        InvalidInput: if there is none.
+    """
+    rules = RulesPolicy()
+    if name not in (rules.name, policy_id(rules)):
+        raise InvalidInput(f"there is no policy {name!r}; there is {policy_id(rules)}")
+    return rules
+
+
+def policy_id(policy: Policy) -> str:
+    """Return name and version, as the log has them."""
+    return f"{policy.name}@{policy.version}"
+
+
+def evaluate(
+    store: MemoryStore,
+    targets: Sequence[Policy],
+    namespace: Namespace | None = None,
+    *,
+    model: RewardModel | None = None,
+    on_read: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Evaluate policies on the logged READs that have a reward.
+
+    Each target chooses among the candidates that were logged, within the budget of the time.
+
+    Args:
+        store: whose log is read; nothing is changed.
+        targets: the policies.
+        namespace: only its decisions; None for all.
+        model: predicts the reward of records from features (n, d), as ``ValueModel.predict`` does; of a set it is the
+            sum. Default is the mean reward of the other decisions.
+        on_read: called for each decision, to show progress.
+    """
+    logs: dict[tuple[str, str], _Log] = {}
+    sources: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
+    explored = 0
+    with store.journal.read() as connection:
+        counts = count_reads(connection, None if namespace is None else namespace.key)
+        for read in rewarded_reads(connection, None if namespace is None else namespace.key):
+            on_read()
+            if isinstance(read, LeftOut):
+                left_out[read.reason] += 1
+                continue
+            sources[read.source] += 1
+            explored += read.explored
+            for target in targets:
+                log = logs.setdefault((read.policy, policy_id(target)), _Log())
+                log.add(read, target, model)
+    for log in logs.values():
+        left_out.update(log.left_out)
+    rows = tuple(row for (by, target), log in sorted(logs.items()) for row in log.rows(by, target))
+    return Evaluation(
+        reads=counts.reads,
+        rewarded=counts.rewarded,
+        explored=explored,
+        rewards=dict(sources),
+        left_out=dict(left_out),
+        rows=rows,
+        warnings=(*_about_the_log(counts.reads, counts.rewarded, explored), *_about_rows(rows)),
+    )
+
+
+def target_set(read: LoggedRead, target: Policy) -> frozenset[int] | LeftOut:
+    """Return the positions that a policy would have shown."""
+    if not len(read.shown) or (not read.explored and read.policy == policy_id(target)):
+        return frozenset(read.shown.nonzero()[0].tolist())
+    if read.pack is None:
+        return LeftOut(f"what {policy_id(target)} would have shown can't be told: the recall did not explore")
+    try:
+        choice = target.read(ReadProblem(read.names, read.features, read.pack))
+    except (ValueError, LookupError) as error:
+        return LeftOut(f"{policy_id(target)} can't read its features: {error}")
+    return frozenset(choice.shown.tolist())
+
+
+class _Log:
+    """The decisions of one policy as another one sees them: a few numbers of each."""
+
+    def __init__(self) -> None:
+        self.left_out: Counter[str] = Counter()
+        self._sets = _Sets()
+        self._records = _Records()
+
+    def add(self, read: LoggedRead, target: Policy, model: RewardModel | None) -> None:
+        wanted = target_set(read, target)
+        if isinstance(wanted, LeftOut):
+            self.left_out[wanted.reason] += 1
+            return
+        predicted = None if model is None else np.asarray(model(read.features), np.float64)
+        self._sets.add(read, wanted, predicted)
+        if read.source == "credit" or not np.isnan(read.credits).all():
+            self._records.add(read, wanted, predicted)
+
+    def rows(self, logged_by: str, target: str) -> Iterable[Evaluated]:
+        if self._sets.count:
+            yield from _rows(logged_by, target, "set", self._sets.terms(), self._sets.unsupported)
+        if self._records.count:
+            yield from _rows(logged_by, target, "record", self._records.terms(), self._records.unsupported)
+
+
+@dataclass
+class _Sets:
+    """Decisions as one set each."""
+
+    count: int = 0
+    rewards: list[float] = field(default_factory=list)
+    probability: list[float] = field(default_factory=list)
+    is_target: list[bool] = field(default_factory=list)
+    predicted: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, read: LoggedRead, wanted: frozenset[int], predicted: Numbers | None) -> None:
+        self.count += 1
+        chance = {frozenset(outcome.shown.tolist()): outcome.probability for outcome in read.outcomes}
+        if not chance.get(wanted, 0):
+            return
+        self.rewards.append(read.reward)
+        self.probability.append(chance[wanted])
+        self.is_target.append(wanted == frozenset(read.shown.nonzero()[0].tolist()))
+        if predicted is not None:
+            self.predicted.append((float(predicted[list(wanted)].sum()), float(predicted[read.shown].sum())))
+
+    @property
+    def unsupported(self) -> float:
+        return 1 - len(self.rewards) / self.count
+
+    def terms(self) -> Terms:
+        rewards = np.array(self.rewards)
+        of_target, of_shown = (
+            np.array(self.predicted).reshape(-1, 2).T if self.predicted else 2 * (others_mean(rewards),)
+        )
+        return slate_terms(rewards, np.array(self.probability), np.array(self.is_target, np.bool_), of_target, of_shown)
+
+
+@dataclass
+class _Records:
+    """Decisions as sums over their records; where credit was assigned, a shown record without any counts as 0."""
+
+    count: int = 0
+    wanted: int = 0
+    outside: int = 0
+    decision: list[NDArray[np.int64]] = field(default_factory=list)
+    rewards: list[Numbers] = field(default_factory=list)
+    probability: list[Numbers] = field(default_factory=list)
+    shown: list[NDArray[np.bool_]] = field(default_factory=list)
+    in_target: list[NDArray[np.bool_]] = field(default_factory=list)
+    predicted: list[Numbers] = field(default_factory=list)
+
+    def add(self, read: LoggedRead, wanted: frozenset[int], predicted: Numbers | None) -> None:
+        in_target = np.isin(np.arange(len(read.shown)), list(wanted))
+        self.wanted += len(wanted)
+        self.outside += int((in_target & (read.inclusion <= 0)).sum())
+        used = (in_target | read.shown) & (read.inclusion > 0)
+        self.decision.append(np.full(int(used.sum()), self.count))
+        self.rewards.append(np.nan_to_num(read.credits[used]))
+        self.probability.append(read.inclusion[used])
+        self.shown.append(read.shown[used])
+        self.in_target.append(in_target[used])
+        if predicted is not None:
+            self.predicted.append(predicted[used])
+        self.count += 1
+
+    @property
+    def unsupported(self) -> float:
+        return self.outside / self.wanted if self.wanted else 0.0
+
+    def terms(self) -> Terms:
+        decision, rewards = np.concatenate(self.decision), np.concatenate(self.rewards)
+        shown = np.concatenate(self.shown)
+        predicted = (
+            np.concatenate(self.predicted) if self.predicted else _means_of_other_decisions(decision, rewards, shown)
+        )
+        in_target = np.concatenate(self.in_target)
+        return item_terms(decision, rewards, np.concatenate(self.probability), shown, in_target, predicted)
+
+
+def others_mean(rewards: Numbers) -> Numbers:
+    """Return for each reward (n,) the mean of the others: a constant model that has not seen what it predicts."""
+    means: Numbers = (rewards.sum() - rewards) / max(len(rewards) - 1, 1)
+    return means
+
+
+def _means_of_other_decisions(decision: NDArray[np.int64], rewards: Numbers, shown: NDArray[np.bool_]) -> Numbers:
+    """Return for each record (m,) the mean reward of the records that other decisions showed."""
+    sums, sizes = np.bincount(decision, rewards * shown), np.bincount(decision, shown)
+    means: Numbers = ((sums.sum() - sums) / np.maximum(sizes.sum() - sizes, 1))[decision]
+    return means
+
+
+def _rows(
+    logged_by: str, target: str, unit: Literal["set", "record"], terms: Terms, unsupported: float
+) -> Iterable[Evaluated]:
+    weights = check_weights(terms)
+    for name, estimator in ESTIMATORS.items():
+        estimate = estimator(terms)
+        value, low, high = _known(estimate.value)
+        gain, gain_low, gain_high = _known(estimate.gain)
+        yield Evaluated(
+            logged_by=logged_by,
+            target=target,
+            unit=unit,
+            estimator=name,
+            value=value,
+            low=low,
+            high=high,
+            gain=gain,
+            gain_low=gain_low,
+            gain_high=gain_high,
+            ess=effective_sample_size(terms),
+            decisions=len(terms.parts),
+            unsupported=unsupported,
+            weight_mean=weights.mean if isfinite(weights.mean) else None,
+            weights_doubtful=weights.doubtful,
+        )
+
+
+def _known(interval: Interval) -> tuple[float | None, ...]:
+    return tuple(number if isfinite(number) else None for number in interval)
+
+
+def _about_the_log(reads: int, rewarded: int, explored: int) -> Iterable[str]:
+    if not rewarded:
+        yield f"none of {reads} recalls has a reward: there is nothing to evaluate. Give feedback, or let signals do it."
+        return
+    if rewarded < FEW_REWARDS:
+        yield f"only {rewarded} of {reads} recalls have a reward; below {FEW_REWARDS}, intervals say little"
+    if not explored:
+        yield (
+            "no recall with a reward explored: what another policy would have shown was never tried. "
+            "The setting exploration turns it on, once a namespace has feedback"
+        )
+
+
+def _about_rows(rows: Sequence[Evaluated]) -> Iterable[str]:
+    for row in rows[:: len(ESTIMATORS)]:  # what follows is the same for all estimators
+        who = f"{row.target} on what {row.logged_by} logged, by {row.unit}"
+        if row.ess < LOW_ESS:
+            yield f"{who}: the effective sample size is {row.ess:.0f}, below {LOW_ESS}: the intervals rest on few decisions"
+        if row.unsupported > MUCH_UNSUPPORTED:
+            yield f"{who}: {row.unsupported:.0%} of what it shows had no chance in the log; the values are of the rest"
+        if row.weights_doubtful:
+            yield (
+                f"{who}: the importance weights are {row.weight_mean or 0:.2f} on average and should be 1: "
+                "the logged probabilities are not those that were drawn with"
+            )

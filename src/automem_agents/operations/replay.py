@@ -1,0 +1,91 @@
+"""What the log of a READ holds beside its candidates, so that another policy can be asked what it would have shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automem_agents.operations.packing import Packer
+from automem_agents.policies.exploration import choose
+from automem_agents.protocols import Exploration, Ints, Outcome
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The outcomes of a logged READ, as positions in its base order.
+
+    Attributes:
+        outcomes: what might have been shown, sorted by position, with its probability.
+        taken: the position of the outcome that the draw fell on when the decision was taken.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    taken: int
+
+    def replayed(self, draw: float) -> Ints:
+        """Return the set that a draw gives."""
+        return self.outcomes[choose(self.outcomes, draw)].shown
+
+
+def depth(exploration: Exploration, order: Ints, packer: Packer) -> int:
+    """Return how far down the base order to log: its pool, and what any of the outcomes shows."""
+    shown = np.concatenate([outcome.shown for outcome in exploration.outcomes])
+    return max(min(packer.pool, len(order)), int(np.isin(order, shown).nonzero()[0].max(initial=-1)) + 1)
+
+
+def exploration_log(exploration: Exploration, logged: Ints, packer: Packer) -> dict[str, object]:
+    """Return what to log of an exploration: outcomes as differences from the policy's own set, and how it was packed.
+
+    Args:
+        logged: the base order, as far as it is logged.
+        packer: that packed it.
+    """
+    position = {candidate: i for i, candidate in enumerate(logged.tolist())}
+    sets = [{position[candidate] for candidate in outcome.shown.tolist()} for outcome in exploration.outcomes]
+    differences = [
+        (outcome.probability, sorted(sets[0] - shown), sorted(shown - sets[0]))
+        for outcome, shown in zip(exploration.outcomes, sets, strict=True)
+    ]
+    _, first, number = np.unique(packer.dates[logged], return_index=True, return_inverse=True)
+    return {
+        "exploration": {"slate": sorted(sets[0]), "outcomes": differences, "taken": exploration.taken},
+        "packing": {
+            "budget": packer.budget,
+            "pool": packer.pool,
+            "dates": np.where(packer.dates[logged] > 0, number + 1, 0).tolist(),  # no date stays 0
+            "date_costs": [0, *packer.date_costs[logged][first].tolist()],
+        },
+    }
+
+
+def drawn(arguments: Mapping[str, Any]) -> Drawn | None:
+    """Return what the arguments of a logged READ say of its exploration; None if it did not explore."""
+    logged = arguments.get("exploration")
+    if logged is None:
+        return None
+    slate = set(logged["slate"])
+    outcomes = [
+        Outcome(np.array(sorted((slate - set(out)) | set(into)), np.int64), probability)
+        for probability, out, into in logged["outcomes"]
+    ]
+    return Drawn(tuple(outcomes), logged["taken"])
+
+
+def logged_packer(arguments: Mapping[str, Any], record_seqs: Sequence[int], tokens: Sequence[int]) -> Packer | None:
+    """Return a packer of logged candidates that packs as the one at the time did; None if it was not logged."""
+    packing = arguments.get("packing")
+    if packing is None:
+        return None
+    dates = np.array(packing["dates"], np.int64)
+    return Packer(
+        seqs=np.array(record_seqs, np.int64),
+        line_costs=np.array(tokens, np.int64),
+        dates=dates,
+        date_costs=np.array(packing["date_costs"], np.int64)[dates],
+        budget=packing["budget"],
+        top_k=arguments["top_k"],
+        pool=packing["pool"],
+    )
