@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import log1p
 
 import numpy as np
@@ -81,6 +81,29 @@ class LexicalIndex:
         self._live -= 1
         self._total -= float(self._lengths.view()[slot])
 
+    def rarity(self, term: str) -> float:
+        """Return how much the documents that have a term stand out by it: its inverse document frequency in BM25."""
+        number = self._ids.get(term)
+        df = 0 if number is None else self._frequency[number]
+        return log1p((self._live - df + 0.5) / (df + 0.5))
+
+    def coverage(self, terms: Iterable[str]) -> Floats:
+        """Return for every slot the share of the terms' rarity that it has, 0 to 1.
+
+        Examples:
+            >>> index = LexicalIndex(); [index.add(["tea", "green"]), index.add(["coffee"])]
+            [0, 1]
+            >>> index.coverage(["tea", "green"]).tolist()
+            [1.0, 0.0]
+        """
+        shares, total = np.zeros(len(self), np.float32), 0.0
+        for term in set(terms):
+            total += (rarity := self.rarity(term))
+            number = self._ids.get(term)
+            if number is not None and self._frequency[number]:
+                shares[np.frombuffer(self._slots[number], np.int32)] += np.float32(rarity)
+        return shares / np.float32(total) if total else shares
+
     def scores(self, terms: Sequence[str]) -> Floats:
         """Return the BM25 score of every slot."""
         if not self._live or not self._total:
@@ -90,10 +113,9 @@ class LexicalIndex:
             number = self._ids.get(term)
             if number is None or not self._frequency[number]:
                 continue
-            df = self._frequency[number]
             slots.append(np.frombuffer(self._slots[number], np.int32))  # let go of before the array grows again
             counts.append(np.frombuffer(self._counts[number], np.uint16))
-            weights.append(weight * log1p((self._live - df + 0.5) / (df + 0.5)))
+            weights.append(weight * self.rarity(term))
             sizes.append(len(slots[-1]))
         if not slots:
             return np.zeros(len(self), np.float32)

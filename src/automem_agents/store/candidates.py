@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from automem_agents.index.exact import largest
 from automem_agents.protocols import Floats, Ints
+from automem_agents.store.context import Context, context_of
 from automem_agents.store.names import Names
 from automem_agents.store.working_set import WorkingSet
 
@@ -32,6 +33,7 @@ class Candidates:
         date_numbers, date_tokens: (n,) the date line each stands under, by its number, and its cost.
         dates: the date of a number.
         assistant_log: whether the namespace holds assistant turns.
+        context: what stands around them, where it was asked for.
     """
 
     seqs: Ints
@@ -48,13 +50,21 @@ class Candidates:
     date_tokens: Ints
     dates: Names
     assistant_log: bool
+    context: Context | None = None
 
     def __len__(self) -> int:
         return len(self.seqs)
 
 
 def find(
-    ws: WorkingSet, query: str, dense: Ints, cosines: Cosines, count: int, allowed: NDArray[np.bool_], narrow: bool
+    ws: WorkingSet,
+    query: str,
+    dense: Ints,
+    cosines: Cosines,
+    count: int,
+    allowed: NDArray[np.bool_],
+    narrow: bool,
+    look_around: bool,
 ) -> Candidates:
     """Gather and describe the candidates of a query.
 
@@ -64,6 +74,7 @@ def find(
         count: how many the lexical search proposes.
         allowed: (slots,) which records may be returned.
         narrow: whether ``allowed`` leaves out live records.
+        look_around: whether to describe what stands around them, too.
     """
     lexical = ws.lexical_scores(query) * allowed
     marked = np.zeros(len(allowed) + 1, np.bool_)  # slot -1 stands for "no neighbour"
@@ -91,6 +102,7 @@ def find(
         date_tokens=ws.date_tokens.view().take(dates),
         dates=ws.dates,
         assistant_log=ws.assistant_log,
+        context=context_of(ws, query, chosen, lexical_norm, dense_norm) if look_around else None,
     )
 
 

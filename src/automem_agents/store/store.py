@@ -247,7 +247,13 @@ class MemoryStore:
         return self.indexer.wait(timeout)
 
     def find(
-        self, namespace: int, query: str, vector: Floats, run_id: str | None = None, only: Sequence[int] | None = None
+        self,
+        namespace: int,
+        query: str,
+        vector: Floats,
+        run_id: str | None = None,
+        only: Sequence[int] | None = None,
+        look_around: bool = False,
     ) -> Candidates:
         """Return the candidates of a query, from the exact scan or Chroma; both give the same to the same scorer."""
         count, narrow = self.settings.candidates, only is not None or run_id is not None
@@ -256,14 +262,14 @@ class MemoryStore:
             if self.dense.exact(namespace, ws, vector, wanted):
                 cosines = ws.exact.spread(vector, len(allowed))
                 nearest = nearest_slots(cosines, allowed, wanted)
-                return find(ws, query, nearest, cosines.take, count, allowed, narrow)
+                return find(ws, query, nearest, cosines.take, count, allowed, narrow, look_around)
 
             def looked_up(slots: Ints) -> Floats:
                 return self.dense.cosines(namespace, ws, ws.seqs(slots).tolist(), vector)
 
             found = self.dense.nearest(namespace, ws, vector, wanted)
             nearest = ws.slots(found.tolist())
-            return find(ws, query, nearest[allowed[nearest]], looked_up, count, allowed, narrow)
+            return find(ws, query, nearest[allowed[nearest]], looked_up, count, allowed, narrow, look_around)
 
     def namespaces_of(self, namespace: Namespace) -> list[Namespace]:
         """Return every namespace of a user in an app: their own, and those of all agents."""

@@ -16,6 +16,7 @@ from automem_agents.index.lexical import LexicalIndex
 from automem_agents.journal.records import RecordRow, label_of
 from automem_agents.protocols import Floats, Ints, TokenCounter
 from automem_agents.store.names import Names
+from automem_agents.store.signs import Signs, signs_of
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.cues import keep_value
 from automem_agents.text.render import date_line, record_text, unescaped
@@ -25,6 +26,8 @@ from automem_agents.types import Namespace
 _NONE = -1
 _COLON = re.compile(": ")
 _LONGEST_NAME = 300
+_ENTITY = re.compile(r"(?<!^)\b[A-Z]\w+|\w*\d\w*")
+_MOST = 65_535  # what a use counter can hold
 _HASH = slice(0, 8)  # bytes of a hash that are kept
 
 
@@ -64,6 +67,8 @@ class WorkingSet:
         self._message = GrowingArray(np.int32)
         self._message_tokens = GrowingArray(np.int32)
         self._keep = GrowingArray(np.float32)
+        self._signs = GrowingArray(np.float16, len(Signs._fields))
+        self._use = GrowingArray(np.uint16, 2)
         self._around = GrowingArray(np.int32, 2)
         self._date, self._speaker, self._run, self._session = (GrowingArray(np.int32) for _ in range(4))
         self._prints = GrowingArray(np.int64)
@@ -121,6 +126,8 @@ class WorkingSet:
         self._tokens.append(row.tokens)
         self._line_tokens.append(row.line_tokens)
         self._keep.append(keep_value(row.text))
+        self._signs.append(signs_of(row))
+        self._use.append((min(row.recalled, _MOST), min(row.used, _MOST)))
         self._around.append(_NONE)
         self._prints.append(_number(row.fingerprint))
         self._run.append(_NONE if row.run_id is None else self._runs.number(row.run_id))
@@ -241,6 +248,40 @@ class WorkingSet:
     def lexical_scores(self, query: str) -> Floats:
         """Return the BM25 score of every slot."""
         return self._lexical.scores(terms(query))
+
+    def coverage(self, words: Iterable[str]) -> Floats:
+        """Return for every slot the share of the rarity of some search terms that it has."""
+        return self._lexical.coverage(words)
+
+    def entities(self, query: str) -> set[str]:
+        """Return the search terms of the names and numbers in a query, but for the names of speakers."""
+        speakers = (self.speakers[number] for number in self.named_speakers(query))
+        return set(terms(" ".join(_ENTITY.findall(query)))) - {term for name in speakers for term in terms(name)}
+
+    def rarity(self, term: str) -> float:
+        """Return how rare a search term is here."""
+        return self._lexical.rarity(term)
+
+    def signs(self, slots: Ints) -> Floats:
+        """Return (n, s) the signs of slots, see ``Signs``."""
+        found: Floats = self._signs.view().take(slots, axis=0).astype(np.float32)
+        return found
+
+    def sessions(self, slots: Ints) -> Ints:
+        """Return the number of each slot's session, -1 for none."""
+        found: Ints = self._session.view().take(slots)
+        return found
+
+    def use(self, slots: Ints) -> Ints:
+        """Return (n, 2) how often each was shown, and used by an answer, as far as this process knows."""
+        found: Ints = self._use.view().take(slots, axis=0).astype(np.int64)
+        return found
+
+    def count_use(self, shown: Iterable[int], used: Iterable[int]) -> None:
+        """Note that records were shown, and used; unknown ones are passed over."""
+        for column, seqs in enumerate((shown, used)):
+            slots = self.slots(seqs)
+            self._use.view()[slots, column] = np.minimum(self._use.view()[slots, column], _MOST - 1) + 1
 
     def around(self, slots: Ints) -> Ints:
         """Return (n, 2): the slots before and after in the session, -1 where there is none."""

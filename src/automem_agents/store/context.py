@@ -1,0 +1,97 @@
+"""What stands around the candidates of a query, beyond their own scores; all of it known when they are looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from automem_agents.protocols import Floats, Ints
+from automem_agents.store.signs import Signs
+from automem_agents.store.working_set import WorkingSet
+from automem_agents.text.terms import terms
+
+_BEST = 3  # of a session, whose mean says how much of it is about the query
+_ASKS = Signs._fields.index("asks")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Arrays of one row a candidate, in the order of the candidates.
+
+    Attributes:
+        before, after: (n, 2) scaled BM25 and cosine of the turn before and of the turn after in the session.
+        beyond: (n, 2) sum of both scaled scores two turns before, and two after.
+        session: (n,) mean sum of the three best candidates of its session.
+        coverage: (n,) share of the query's terms that it has, by rarity, 0 to 1.
+        entities: (n,) share of the query's names and numbers, speakers apart, that it has, by rarity.
+        signs: (n, s) see ``Signs``.
+        replies: (n,) 1.0 if the turn before asks something and is another's.
+        age: (n,) 0 for the oldest record of the namespace, 1 for the newest.
+        shown, used: (n,) how often it was recalled, and how often an answer used it.
+        query: the query itself.
+    """
+
+    before: Floats
+    after: Floats
+    beyond: Floats
+    session: Floats
+    coverage: Floats
+    entities: Floats
+    signs: Floats
+    replies: Floats
+    age: Floats
+    shown: Ints
+    used: Ints
+    query: str
+
+
+def context_of(ws: WorkingSet, query: str, slots: Ints, lexical: Floats, dense: Floats) -> Context:
+    """Look around candidates.
+
+    Args:
+        slots: (n,) of the candidates.
+        lexical, dense: (slots + 1,) scaled scores, 0 where a record was not looked at; the last stands for none.
+    """
+    total, around, entities = lexical + dense, ws.around(slots), ws.entities(query)
+    before, after = around[:, 0], around[:, 1]
+    use, signs = ws.use(slots), ws.signs(slots)
+    asks = (before >= 0) & (ws.signs(before)[:, _ASKS] > 0)
+    others = ws.speaker_numbers(before) != ws.speaker_numbers(slots)
+    return Context(
+        before=_both(lexical, dense, before),
+        after=_both(lexical, dense, after),
+        beyond=np.stack([total.take(_next(ws, before, 0)), total.take(_next(ws, after, 1))], axis=1),
+        session=_best_of_sessions(total.take(slots), ws.sessions(slots)),
+        coverage=ws.coverage(terms(query)).take(slots),
+        entities=ws.coverage(entities).take(slots),
+        signs=signs,
+        replies=(asks & others).astype(np.float32),
+        age=(slots / max(1, len(total) - 2)).astype(np.float32),
+        shown=use[:, 0],
+        used=use[:, 1],
+        query=query,
+    )
+
+
+def _both(lexical: Floats, dense: Floats, slots: Ints) -> Floats:
+    return np.stack([lexical.take(slots), dense.take(slots)], axis=1)
+
+
+def _next(ws: WorkingSet, slots: Ints, side: int) -> Ints:
+    """Go one turn further; slot -1 stays where it is."""
+    return np.where(slots < 0, -1, ws.around(slots)[:, side])
+
+
+def _best_of_sessions(scores: Floats, sessions: Ints) -> Floats:
+    """Return for each candidate the mean of the best scores of its session; its own where it has no session."""
+    if not len(scores):
+        return scores
+    order = np.lexsort((-scores, sessions))
+    in_order = sessions[order]
+    begins = np.r_[True, in_order[1:] != in_order[:-1]]
+    group = np.cumsum(begins) - 1
+    among_best = np.arange(len(scores)) - np.flatnonzero(begins)[group] < _BEST
+    out = np.empty(len(scores), np.float32)
+    out[order] = (np.bincount(group, np.where(among_best, scores[order], 0)) / _BEST)[group]
+    return np.where(sessions < 0, scores, out)
