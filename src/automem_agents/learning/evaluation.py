@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents.errors import InvalidInput
+from automem_agents.features import SETS
 from automem_agents.learning.estimators import (
     ESTIMATORS,
     Interval,
@@ -169,10 +170,10 @@ def target_set(read: LoggedRead, target: Policy) -> frozenset[int] | LeftOut:
         return frozenset(read.shown.nonzero()[0].tolist())
     if read.pack is None:
         return LeftOut(f"what {policy_id(target)} would have shown can't be told: the recall did not explore")
-    try:
-        choice = target.read(ReadProblem(read.names, read.features, read.pack))
-    except (ValueError, LookupError) as error:
-        return LeftOut(f"{policy_id(target)} can't read its features: {error}")
+    needed = SETS[target.sees].names
+    if read.names[: len(needed)] != needed:  # a later version of the features only adds columns
+        return LeftOut(f"{policy_id(target)} needs features that were not logged")
+    choice = target.read(ReadProblem(read.names, read.features, read.pack, read.namespace))
     return frozenset(choice.shown.tolist())
 
 

@@ -33,6 +33,7 @@ class LoggedRead:
     """A READ that has a reward. Positions are those of its n candidates in the base order.
 
     Attributes:
+        namespace: key of the namespace that was asked.
         policy: that took it, with its version.
         names, features: (n, d) as the policy saw them.
         shown: (n,) what was shown.
@@ -45,6 +46,7 @@ class LoggedRead:
         credits: (n,) the reward of each candidate, NaN where it has none.
     """
 
+    namespace: int
     policy: str
     names: tuple[str, ...]
     features: NDArray[np.float16]
@@ -123,6 +125,7 @@ def _logged_read(row: Row[Any], candidates: Sequence[Row[Any]]) -> LoggedRead | 
     if exploration is not None and not np.array_equal(exploration.replayed(row.draw), shown.nonzero()[0]):
         return LeftOut("what was shown is not what was drawn")
     return LoggedRead(
+        namespace=row.namespace,
         policy=row.policy,
         names=feature_set.names,
         features=features,
