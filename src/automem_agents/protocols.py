@@ -103,11 +103,13 @@ class ReadProblem:
         names: the d feature names.
         features: (n, d), rounded to float16 before anything is scored, so that the log replays exactly.
         pack: maps an order of the n candidates to the positions that fit the budget.
+        namespace: key of the namespace that is asked.
     """
 
     names: tuple[str, ...]
     features: NDArray[np.float16]
     pack: Callable[[Ints], Ints]
+    namespace: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,17 @@ class Exploration:
 
 @dataclass(frozen=True)
 class ReadChoice:
-    """Scores (n,), base order (n,), the shown candidates, how likely that set was, and what else might have been."""
+    """Scores (n,), base order (n,), the shown candidates, how likely that set was, and what else might have been.
+
+    ``policy`` names who chose, where that is another than the policy that was asked.
+    """
 
     scores: NDArray[np.float64]
     order: Ints
     shown: Ints
     propensity: float = 1.0
     exploration: Exploration | None = None
+    policy: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,11 @@ class Policy(Protocol):
     @property
     def version(self) -> int:
         """Version in the decision log; raised with every change of behaviour."""
+        ...
+
+    @property
+    def sees(self) -> str:
+        """Names the feature set it wants for READ: ``read@1``, or ``read@2`` with what stands around each candidate."""
         ...
 
     def read(self, problem: ReadProblem) -> ReadChoice:

@@ -30,6 +30,7 @@ def delete_records(connection: Connection, namespace: int, seqs: Sequence[int]) 
         )
     )
     _delete(connection, t.decision_candidates, t.decision_candidates.c.decision_seq.in_(touched))
+    _forget_what_was_learned(connection, t.credits.c.decision_seq.in_(touched))
     stripped = t.decisions.c.seq.in_(touched | written)
     connection.execute(update(t.decisions).where(stripped).values(features=None, arguments={}, reason="erased"))
     _delete(connection, t.shadow, t.shadow.c.decision_seq.in_(written))
@@ -66,6 +67,7 @@ def erase_namespace(connection: Connection, namespace: int, now: int) -> int:
         t.item_vectors,
         t.item_vectors.c.item_seq.in_(select(t.items.c.seq).where(t.items.c.namespace == namespace)),
     )
+    _forget_what_was_learned(connection, t.credits.c.namespace == namespace)
     for table in (t.feedback, t.signals, t.shadow, t.messages, t.items, t.changes, t.decisions, t.records, t.turns):
         _delete(connection, table, table.c.namespace == namespace)
     _delete(connection, t.index_marks, t.index_marks.c.namespace == namespace)
@@ -73,6 +75,12 @@ def erase_namespace(connection: Connection, namespace: int, now: int) -> int:
     log_changes(connection, namespace, [None], "erase")
     connection.execute(insert(t.ledger).values(event="erase", numbers={"records": count}, recorded_at=now))
     return count
+
+
+def _forget_what_was_learned(connection: Connection, where: ColumnElement[bool]) -> None:
+    """Remove credits; if there are any, what was learned is made again from the others."""
+    if connection.execute(delete(t.credits).where(where)).rowcount:
+        connection.execute(update(t.learners).values(stale=True))
 
 
 def _delete(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:

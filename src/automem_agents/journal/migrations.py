@@ -33,8 +33,14 @@ def _signals_of_turns_and_items(connection: Connection) -> None:
         table.create(connection)
 
 
+def _credits_and_learners(connection: Connection) -> None:
+    """What is learned from, and what is known from it."""
+    for table in (schema.credits, schema.learners):
+        table.create(connection)
+
+
 # version n -> the step that makes it n + 1
-MIGRATIONS: Mapping[int, Migration] = {1: _fewer_index_pages, 2: _signals_of_turns_and_items}
+MIGRATIONS: Mapping[int, Migration] = {1: _fewer_index_pages, 2: _signals_of_turns_and_items, 3: _credits_and_learners}
 
 
 def migrate(

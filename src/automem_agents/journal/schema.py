@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 _HAS_KEY = text("key IS NOT NULL")  # few records do
@@ -247,6 +247,24 @@ signals = Table(
     Column("weight", Float, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+)
+
+credits = Table(  # decisions that there is something to learn from, in the order in which that was known
+    "credits",
+    metadata,
+    _seq(),
+    _namespace(),
+    Column("decision_seq", _SEQ, ForeignKey("decisions.seq"), nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+
+learners = Table(  # what is known after the credits up to ``cursor``; made again from the log where that changes
+    "learners",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("cursor", _SEQ, nullable=False),
+    Column("stale", Boolean, nullable=False),
+    Column("state", LargeBinary, nullable=False),
 )
 
 policies = Table(

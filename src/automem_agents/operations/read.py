@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents._assemble import assemble
-from automem_agents.features import READ, read_features
+from automem_agents.features import LEARNED_READ, READ, FeatureSet, learned_features, read_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision, Ranking
 from automem_agents.operations.ids import new_id
@@ -44,11 +44,12 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     """
     now = store.clock.now()
     vector = store.embed([request.query])[0]
-    found = store.find(request.namespace.key, request.query, vector, run_id=request.only_run)
+    around = policy.sees == LEARNED_READ.id
+    found = store.find(request.namespace.key, request.query, vector, run_id=request.only_run, look_around=around)
     nonce = str(secrets.randbelow(900) + 100)
     packer = _packer(store, found, request)
-    features = read_features(found)
-    choice = policy.read(ReadProblem(READ.names, features, packer))
+    seen, features = described(policy, found)
+    choice = policy.read(ReadProblem(seen.names, features, packer, request.namespace.key))
     recall = _show(store, request, found, choice, nonce)
     shown = {hit.record.id for hit in recall.hits}
     exploration = choice.exploration
@@ -61,8 +62,8 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         action=Action.RETRIEVE if shown else Action.SKIP,
         legal=(Action.SKIP, Action.RETRIEVE) if len(logged) else (Action.SKIP,),
         propensity=choice.propensity,
-        policy=f"{policy.name}@{policy.version}",
-        feature_set=READ.id,
+        policy=choice.policy or f"{policy.name}@{policy.version}",
+        feature_set=seen.id,
         features=features.take(logged, axis=0),
         arguments=_arguments(request, exploration, logged, packer),
         reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens),
@@ -72,6 +73,13 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         seed=None if exploration is None else exploration.seed,
     )
     return recall, decision
+
+
+def described(policy: Policy, found: Candidates) -> tuple[FeatureSet, NDArray[np.float16]]:
+    """Return the features of candidates that a policy wants to see."""
+    if policy.sees == LEARNED_READ.id:
+        return LEARNED_READ, learned_features(found)
+    return READ, read_features(found)
 
 
 def _arguments(
@@ -184,8 +192,10 @@ def search(
     run_id: str | None,
 ) -> list[Hit]:
     """Return the best records for a query by the policy's score; no decision is taken or logged."""
-    found = store.find(namespace.key, query, store.embed([query])[0], run_id=run_id, only=only)
-    problem = ReadProblem(READ.names, read_features(found), lambda order: order[:top_k])
+    around, vector = policy.sees == LEARNED_READ.id, store.embed([query])[0]
+    found = store.find(namespace.key, query, vector, run_id=run_id, only=only, look_around=around)
+    seen, features = described(policy, found)
+    problem = ReadProblem(seen.names, features, lambda order: order[:top_k], namespace.key)
     choice = policy.read(problem)
     by_seq = fetch(store, namespace, found.seqs[choice.shown].tolist())
     return [_hit(found, choice.scores, i, by_seq, {}) for i in choice.shown.tolist() if int(found.seqs[i]) in by_seq]

@@ -26,7 +26,7 @@ from automem_agents.protocols import (
     WriteProblem,
 )
 
-NEAR = 0.1
+NEAR = 0.05
 MOST_OUTCOMES = 16
 Pack = Callable[[Ints], Ints]
 
@@ -189,6 +189,11 @@ class ExploringPolicy:
     def version(self) -> int:
         """Version of the policy."""
         return self._policy.version
+
+    @property
+    def sees(self) -> str:
+        """The feature set that the policy wants."""
+        return self._policy.sees
 
     def read(self, problem: ReadProblem) -> ReadChoice:
         """Let the policy choose what to show, then draw among that and its near ties."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automem_agents.protocols import ReadChoice, ReadProblem, WriteChoice, WriteProblem
+from automem_agents.protocols import Ints, ReadChoice, ReadProblem, WriteChoice, WriteProblem
 from automem_agents.types import Action
 
 WEIGHTS = {"lexical": 1.0, "dense": 1.0, "neighbours": 0.25, "keep": 0.1, "speaker": 0.3}
@@ -29,6 +29,7 @@ class RulesPolicy:
 
     name = "rules"
     version = 1
+    sees = "read@1"
 
     def __init__(self, min_cosine: float = MIN_COSINE) -> None:
         self.min_cosine = min_cosine
@@ -52,7 +53,8 @@ class RulesPolicy:
             shares = {name: share / cost for name, share in shares.items()}
         return shares
 
-    def _scores(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
+    def scores(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
+        """Return the score (n,) of each candidate."""
         if features[:, names.index("assistant_log")].any():
             return sum(self._shares(names, features).values(), np.zeros(len(features)))
         weights = np.array([WEIGHTS.get(name, 0.0) for name in names])
@@ -62,13 +64,18 @@ class RulesPolicy:
 
     def read(self, problem: ReadProblem) -> ReadChoice:
         """Rank the candidates that are evidence and pack them; the same features always give the same set."""
-        scores = self._scores(problem.names, problem.features)
+        scores = self.scores(problem.names, problem.features)
+        order = self.evident(problem, scores)
+        return ReadChoice(scores=scores, order=order, shown=problem.pack(order))
+
+    def evident(self, problem: ReadProblem, scores: NDArray[np.float64]) -> Ints:
+        """Return the order of the candidates that have something to do with the query, by their scores."""
         bm25 = problem.features[:, problem.names.index("bm25")]
         cosine = problem.features[:, problem.names.index("cosine")]
         evident = (bm25 > 0) | (cosine >= self.min_cosine)
         order = np.argsort(-scores, kind="stable")
-        order = order[evident.take(order)]
-        return ReadChoice(scores=scores, order=order, shown=problem.pack(order))
+        found: Ints = order[evident.take(order)]
+        return found
 
     def write(self, problem: WriteProblem) -> WriteChoice:
         """Choose among the legal actions."""

@@ -107,7 +107,7 @@ ITEMS_OF_VERSION_2 = """CREATE TABLE items (seq INTEGER NOT NULL PRIMARY KEY AUT
     UNIQUE (namespace, path, name))"""
 ITEM_VECTORS_OF_VERSION_2 = """CREATE TABLE item_vectors (item_seq INTEGER NOT NULL REFERENCES items (seq),
     field VARCHAR NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (item_seq, field))"""
-CHANGED_AFTER_2 = ("signals", "items", "item_vectors")
+CHANGED_AFTER_1 = ("signals", "items", "item_vectors", "credits", "learners")
 
 
 def test_a_store_of_version_1_gets_the_indexes_and_columns_of_today(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_store_of_version_1_gets_the_indexes_and_columns_of_today(tmp_path: Pa
         with journal.read() as connection:
             looked_up = inspect(connection)
             return {
-                table: sorted(column["name"] for column in looked_up.get_columns(table)) for table in CHANGED_AFTER_2
+                table: sorted(column["name"] for column in looked_up.get_columns(table)) for table in CHANGED_AFTER_1
             }
 
     def indexes(journal: Journal) -> dict[str, str]:
@@ -128,6 +128,8 @@ def test_a_store_of_version_1_gets_the_indexes_and_columns_of_today(tmp_path: Pa
         connection.execute(text("CREATE INDEX records_by_fingerprint ON records (namespace, fingerprint, state)"))
         connection.execute(text("DROP INDEX records_by_key"))
         connection.execute(text("CREATE INDEX records_by_key ON records (namespace, key, state)"))
+        connection.execute(text("DROP TABLE credits"))
+        connection.execute(text("DROP TABLE learners"))
         connection.execute(text("DROP TABLE signals"))
         connection.execute(text(SIGNALS_OF_VERSION_2))
         connection.execute(text("DROP TABLE item_vectors"))
