@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from automem_agents._optional import require
 from automem_agents.bench.dataset import load
+from automem_agents.bench.learning.command import EXAMPLES as LEARNING_EXAMPLES
+from automem_agents.bench.learning.command import learning
+from automem_agents.bench.options import budgets_of, exact_counter, names_of, progress, settings_of, wide_console
 from automem_agents.bench.report import Report, check_writable, print_report, write_json, write_rankings
 from automem_agents.bench.rows import rows_of
 from automem_agents.bench.run import SYSTEMS, Plan, run, steps
 from automem_agents.bench.systems import WholeTurns
 from automem_agents.embedders import WordLlamaEmbedder
-from automem_agents.errors import InvalidInput, MissingExtra
-from automem_agents.settings import Settings
-from automem_agents.text.tokens import TiktokenCounter, find_vocabulary
+from automem_agents.errors import InvalidInput
 
-WIDTH = 120
 _COMMAND = "  $ automem-agents bench conversations talks.jsonl"
 _EXAMPLES = "\n\n".join(
     [
@@ -39,6 +35,9 @@ bench_app = typer.Typer(name="bench", no_args_is_help=True, add_completion=False
 @bench_app.callback()
 def _bench() -> None:
     """Measure memory on conversations whose evidence is known."""
+
+
+bench_app.command("learning", no_args_is_help=True, epilog=LEARNING_EXAMPLES)(learning)
 
 
 @bench_app.command("conversations", no_args_is_help=True, epilog=_EXAMPLES)
@@ -69,76 +68,33 @@ def conversations(
 ) -> None:
     """Tell the memory each conversation turn by turn, ask every question, and count the evidence that comes back."""
     plan = Plan(
-        budgets=_budgets(budgets),
+        budgets=budgets_of(budgets),
         systems=_systems(systems),
         packing=packing,
-        settings=_settings(settings or []),
+        settings=settings_of(settings or []),
         min_cosine=min_cosine,
     )
     if rankings is not None and WholeTurns.name not in plan.systems:
         raise InvalidInput(f"--rankings writes the rankings of {WholeTurns.name}, which is not among --systems")
     for path in (rankings, json_out):
         check_writable(path)
-    counter = _exact_counter()
+    counter = exact_counter()
     require("scipy.special", "bench")
     talks = load(files, limit)
-    with _progress(steps(talks, plan), quiet) as advance:
+    with progress(steps(talks, plan), quiet) as advance:
         results = run(talks, plan, WordLlamaEmbedder(), counter, advance)
     report = Report.of(rows_of(results, plan, seed), results)
     if rankings is not None:
         write_rankings(rankings, results.rankings)
     if json_out is not None:
-        write_json(json_out, report)
+        write_json(json_out, report.as_json())
     if json_out != Path("-"):
-        print_report(report, _wide_console())
-
-
-def _budgets(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InvalidInput(f"--budgets must be whole numbers above 0, separated by commas, not {text!r}")
-    return tuple(dict.fromkeys(int(part) for part in parts))
+        print_report(report, wide_console())
 
 
 def _systems(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    names = names_of("--systems", text)
     unknown = [name for name in names if name not in SYSTEMS]
-    if unknown or not names:
-        raise InvalidInput(f"unknown system {unknown[0] if unknown else ''!r}; there are {', '.join(SYSTEMS)}")
+    if unknown:
+        raise InvalidInput(f"unknown system {unknown[0]!r}; there are {', '.join(SYSTEMS)}")
     return names
-
-
-def _settings(pairs: list[str]) -> dict[str, object]:
-    chosen: dict[str, object] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidInput(f"--set needs name=value, not {pair!r}")
-        chosen[name.strip()] = value.strip()
-    Settings.load(chosen)  # says what is wrong before anything runs
-    return chosen
-
-
-def _exact_counter() -> TiktokenCounter:
-    folder = find_vocabulary()
-    if folder is None:
-        raise MissingExtra(
-            "the cl100k_base vocabulary is not on this machine, and estimated tokens can't be compared. "
-            "Install it with: pip install 'automem-agents[bench]'",
-            name="llama_index",
-        )
-    return TiktokenCounter(folder)
-
-
-def _wide_console() -> Console:
-    """Return standard output; where it isn't a terminal, tables need not be narrow."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, WIDTH))
-
-
-@contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
-        task = progress.add_task("remembering and asking", total=total)
-        yield lambda count: progress.advance(task, count)

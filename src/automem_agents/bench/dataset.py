@@ -42,12 +42,17 @@ class Session(BaseModel):
 
 
 class Question(BaseModel):
-    """A question and the ids of the turns that answer it; without evidence it isn't scored."""
+    """A question and the ids of the turns that answer it; without evidence it isn't scored.
+
+    Attributes:
+        answer: what a simulated agent says when it knows; scoring doesn't look at it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(min_length=1)
     question: str = Field(min_length=1)
+    answer: str | int | float | None = None
     category: int | str = ""
     evidence: tuple[str, ...] = ()
 

@@ -57,16 +57,16 @@ def check_writable(path: Path | None) -> None:
         raise InvalidInput(f"can't write {path}: {'it is a folder' if path.is_dir() else 'its folder is not there'}")
 
 
-def write_json(path: Path, report: Report) -> None:
-    """Write a report to a file, or to standard output for ``-``.
+def write_json(path: Path, text: str) -> None:
+    """Write JSON to a file, or to standard output for ``-``.
 
     Raises:
         InvalidInput: if the file can't be written.
     """
     if path == STDOUT:
-        sys.stdout.write(report.as_json() + "\n")
+        sys.stdout.write(text + "\n")
     else:
-        _write(path, report.as_json() + "\n")
+        _write(path, text + "\n")
 
 
 def write_rankings(path: Path, rankings: Mapping[str, Sequence[str]]) -> None:
@@ -98,7 +98,8 @@ def print_report(report: Report, console: Console) -> None:
         console.print(_stores(report.kept))
 
 
-def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+def empty_table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+    """Return an empty table with columns of names, and columns of numbers."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     for name in left:
         table.add_column(name, no_wrap=True)
@@ -107,40 +108,41 @@ def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
     return table
 
 
-def _budgets(rows: Sequence[Row]) -> list[str]:
+def budgets(rows: Sequence[Row]) -> list[str]:
+    """Return a heading for each budget."""
     return [f"{budget} tokens" for budget in dict.fromkeys(row.budget for row in rows)]
 
 
 def _recalls(source: str, rows: Sequence[Row]) -> Table:
     size = f"{rows[0].n} questions, {rows[0].conversations} conversations"
     title = f"{source}: recall within a budget, 95 % bootstrap interval ({size}, packing {rows[0].packing})"
-    table = _table(title, ["system"], [*_budgets(rows), "tokens shown", "MRR"])
+    table = empty_table(title, ["system"], [*budgets(rows), "tokens shown", "MRR"])
     for system, mine in _by_system(rows).items():
-        cells = [_interval(row) for row in mine]
+        cells = [interval(row) for row in mine]
         table.add_row(system, *cells, " ".join(f"{row.tokens:.0f}" for row in mine), f"{mine[-1].mrr:.3f}")
     return table
 
 
 def _differences(source: str, rows: Sequence[Row]) -> Table:
     title = f"{source}: difference from {REFERENCE}, paired 95 % t interval, conversations won"
-    table = _table(title, ["system"], _budgets(rows))
+    table = empty_table(title, ["system"], budgets(rows))
     for system, mine in _by_system(rows).items():
         if system != REFERENCE:
-            table.add_row(system, *(_difference(row) for row in mine))
+            table.add_row(system, *(difference(row) for row in mine))
     return table
 
 
 def _latencies(report: Report) -> Table:
-    table = _table("latency in ms: p50 / p95 / p99", ["system", "call"], ["calls", "wall", "CPU"])
+    table = empty_table("latency in ms: p50 / p95 / p99", ["system", "call"], ["calls", "wall", "CPU"])
     for system, verbs in report.latency.items():
         for verb, found in verbs.items():
-            table.add_row(system, verb, str(found["n"]), _percentiles(found["wall_ms"]), _percentiles(found["cpu_ms"]))
+            table.add_row(system, verb, str(found["n"]), percentiles(found["wall_ms"]), percentiles(found["cpu_ms"]))
     return table
 
 
 def _stores(kept: Mapping[tuple[str, str], Kept]) -> Table:
     columns = ["turns", "records", "pieces skipped", "gold turns lost", "gold stored", "MB on disk", "MB READ log"]
-    table = _table("what was kept", ["source", "system"], columns)
+    table = empty_table("what was kept", ["source", "system"], columns)
     for (source, system), k in kept.items():
         lost = f"{sum(k.gold_lost.values())} of {k.gold_turns}"
         sizes = [str(k.turns), str(k.records), str(sum(k.skipped.values()))]
@@ -161,11 +163,13 @@ def _by_system(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _interval(row: Row) -> str:
+def interval(row: Row) -> str:
+    """Write a recall with its bootstrap interval."""
     return f"{row.recall:.3f}" if row.low is None else f"{row.recall:.3f} ({row.low:.3f}–{row.high:.3f})"
 
 
-def _difference(row: Row) -> str:
+def difference(row: Row) -> str:
+    """Write a difference from the rules with its t interval and the conversations won."""
     if row.difference is None:
         return ""
     low, high = row.difference_low_t, row.difference_high_t
@@ -173,5 +177,6 @@ def _difference(row: Row) -> str:
     return f"{row.difference:+.3f}{spread} {row.wins}/{row.conversations}"
 
 
-def _percentiles(found: object) -> str:
+def percentiles(found: object) -> str:
+    """Write the percentiles of a stopwatch's summary."""
     return " / ".join(f"{value:.1f}" for value in found.values()) if isinstance(found, Mapping) else ""

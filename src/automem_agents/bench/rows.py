@@ -49,14 +49,15 @@ def rows_of(results: Results, plan: Plan, seed: int = 0) -> list[Row]:
     """Return the rows of a run, by source, system and budget."""
     sources = sorted({outcome.source for outcome in results.outcomes})
     return [
-        _row(results.outcomes, source, system, budget, plan, seed)
+        row_of(results.outcomes, source, system, budget, plan, seed)
         for source in sources
         for system in plan.systems
         for budget in plan.budgets
     ]
 
 
-def _row(outcomes: Sequence[Outcome], source: str, system: str, budget: int, plan: Plan, seed: int) -> Row:
+def row_of(outcomes: Sequence[Outcome], source: str, system: str, budget: int, plan: Plan, seed: int) -> Row:
+    """Return the row of a system on a source at a budget; the outcomes of the rules must be among all."""
     mine = [o for o in outcomes if o.source == source and o.system == system]
     totals, counts = _by_conversation(mine, budget)
     drawn = resamples(len(totals), seed)

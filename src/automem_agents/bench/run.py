@@ -71,6 +71,13 @@ def steps(conversations: Sequence[Conversation], plan: Plan) -> int:
     return len(conversations) + memories * sum(len(c.turns) + len(c.scored) for c in conversations)
 
 
+def turn_costs(conversations: Sequence[Conversation], counter: TokenCounter) -> dict[str, dict[str, int]]:
+    """Return, for each conversation, the tokens of each turn as rendered."""
+    return {
+        c.id: dict(zip((t.id for t in c.turns), map(counter.count, c.rendered), strict=True)) for c in conversations
+    }
+
+
 def run(
     conversations: Sequence[Conversation],
     plan: Plan,
@@ -80,9 +87,7 @@ def run(
 ) -> Results:
     """Ask every scored question of every system; the reference always runs, because all is compared with it."""
     results = Results()
-    costs = {
-        c.id: dict(zip((t.id for t in c.turns), map(counter.count, c.rendered), strict=True)) for c in conversations
-    }
+    costs = turn_costs(conversations, counter)
     for conversation in conversations:
         results.outcomes += _baselines(conversation, plan, costs[conversation.id], embedder)
         on_step(1)

@@ -22,7 +22,7 @@ class Shown:
     """
 
     recall: float
-    tokens: int
+    tokens: float
     reciprocal_rank: float
 
 

@@ -1,0 +1,125 @@
+"""``automem-agents bench learning``: does memory recall more the longer it is used?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from automem_agents._optional import require
+from automem_agents.bench.dataset import Conversation, load
+from automem_agents.bench.learning.modes import MODES, Mode
+from automem_agents.bench.learning.plots import draw
+from automem_agents.bench.learning.prequential import FEEDBACK_BUDGET, Job
+from automem_agents.bench.learning.report import LearningReport, course_of, print_report
+from automem_agents.bench.learning.rows import details_of, rows_of, studies_of
+from automem_agents.bench.learning.streams import INTERLEAVED, Stream, streams_of
+from automem_agents.bench.learning.workshop import live_all, prepared, preparing_steps, steps
+from automem_agents.bench.options import budgets_of, exact_counter, names_of, progress, settings_of, wide_console
+from automem_agents.bench.report import check_writable, write_json
+from automem_agents.bench.run import Plan
+from automem_agents.embedders import WordLlamaEmbedder
+from automem_agents.errors import InvalidInput
+
+DEFAULT_MODES = "none,implicit,implicit-hard,score,citations,noisy:0.1,noisy:0.2,permuted,false:0.1,false:0.3"
+_COMMAND = "  $ automem-agents bench learning talks.jsonl"
+EXAMPLES = "\n\n".join(
+    [
+        "[bold]Examples[/bold]",
+        _COMMAND,
+        f"{_COMMAND} --modes none,implicit --orders 3 --json learned.json --plots pictures",
+        f"{_COMMAND} logs.jsonl --streams interleaved --modes citations --processes 2",
+    ]
+)
+
+
+def learning(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Conversations with questions and evidence, as JSON lines.")
+    ],
+    modes: Annotated[str, typer.Option(help=f"What memory is told: {', '.join(MODES)}.")] = DEFAULT_MODES,
+    streams: Annotated[
+        str, typer.Option(help=f"Sources that are lived through, and {INTERLEAVED}; default is all.")
+    ] = "",
+    orders: Annotated[int, typer.Option(min=1, help="Orders of the conversations, at most.")] = 10,
+    learn: Annotated[
+        Literal["on", "shadow", "off"], typer.Option(help="Whether memory learns, and whether that may rule.")
+    ] = "on",
+    budgets: Annotated[str, typer.Option(help="Token budgets, separated by commas.")] = "250,500,1000",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many conversations of each source.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of orders, agents, users, noise and bootstrap.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Streams that are lived through at the same time.")] = 1,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write all figures to this file; - prints them.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="Draw recall along the streams into this folder.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the memory; can be repeated.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Ask the questions of each conversation in order, score each, then give feedback; one policy is carried along."""
+    plan = Plan(budgets=budgets_of(budgets), settings=settings_of(settings or []))
+    wanted_modes = [Mode.parse(name) for name in names_of("--modes", modes)]
+    check_writable(json_out)
+    if plots is not None:
+        require("matplotlib", "bench")
+    require("scipy.special", "bench")
+    counter = exact_counter()
+    talks = load(files, limit)
+    _check_answers(talks, wanted_modes)
+    jobs = [Job(stream, mode) for stream in _streams(talks, streams, orders, seed) for mode in wanted_modes]
+    by_id = {talk.id: talk for talk in talks}
+    with (
+        progress(preparing_steps(talks) + steps(jobs, by_id), quiet) as advance,
+        prepared(talks, plan, WordLlamaEmbedder(), counter, learn=learn, seed=seed, on_step=advance) as ready,
+    ):
+        studies = studies_of(live_all(jobs, ready.setup, WordLlamaEmbedder, processes, advance))
+    report = LearningReport(
+        rows=rows_of(studies, ready.fixed, ready.setup),
+        details=details_of(studies, ready.fixed, plan.budgets),
+        courses=[course_of(study) for study in studies],
+        peak_bytes=_peak_bytes(),
+    )
+    if plots is not None:
+        draw(studies, ready.fixed, _shown_budget(plan.budgets), plots)
+    if json_out is not None:
+        write_json(json_out, report.as_json())
+    if json_out != Path("-"):
+        print_report(report, wide_console())
+
+
+def _streams(talks: Sequence[Conversation], chosen: str, orders: int, seed: int) -> list[Stream]:
+    found = streams_of(talks, orders, seed)
+    there = list(dict.fromkeys(stream.name for stream in found))
+    names = names_of("--streams", chosen) if chosen else there
+    for name in names:
+        if name not in there:
+            raise InvalidInput(f"there is no stream {name!r} in these files; there are {', '.join(there)}")
+    return [stream for stream in found if stream.name in names]
+
+
+def _check_answers(talks: Sequence[Conversation], modes: Sequence[Mode]) -> None:
+    speaking = [mode.name for mode in modes if mode.speaks]
+    silent = next((q.id for talk in talks for q in talk.scored if q.answer is None), None)
+    if speaking and silent is not None:
+        raise InvalidInput(f"{speaking[0]} needs an answer to every question, and {silent!r} has none")
+
+
+def _shown_budget(budgets: Sequence[int]) -> int:
+    return FEEDBACK_BUDGET if FEEDBACK_BUDGET in budgets else budgets[0]
+
+
+def _peak_bytes() -> int | None:
+    """The most memory that this process or one of its workers had; None where the system doesn't say."""
+    with suppress(ImportError):
+        import resource
+
+        who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return max(resource.getrusage(one).ru_maxrss for one in who) * unit
+    return None

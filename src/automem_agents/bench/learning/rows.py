@@ -1,0 +1,206 @@
+"""From lived streams to rows: recall by position within a conversation, beside the fixed rankings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from automem_agents.bench.learning.prequential import Asked, Lived, Setup
+from automem_agents.bench.rows import Row, row_of
+from automem_agents.bench.run import REFERENCE, Outcome
+from automem_agents.bench.score import Shown
+
+LEARNER = "automem_learned"
+POSITIONS: Mapping[str, tuple[int, float]] = {
+    "all": (1, float("inf")),
+    "1-20": (1, 20),
+    "21-50": (21, 50),
+    "51-100": (51, 100),
+    ">100": (101, float("inf")),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRow(Row):
+    """As in ``bench conversations``; what was learned is the mean over the orders, question by question.
+
+    Attributes:
+        protocol: ``prequential`` scores each question before its feedback, ``transfer`` and ``leave-one-out`` what
+            was learned elsewhere, with no feedback.
+        stream: the source, or ``interleaved``.
+        feedback: mode; None for a fixed ranking.
+        position: of the question among those of its conversation.
+        learn: ``on``, ``shadow`` or ``off``; None for a fixed ranking.
+        orders: number of orders that the mean is over.
+        changed: share of questions that were shown another set than with nothing learned; None for a fixed ranking.
+        learned: share of recalls that a learned policy decided; None where nothing was recalled.
+    """
+
+    protocol: str
+    stream: str
+    feedback: str | None
+    position: str
+    learn: str | None
+    orders: int
+    changed: float | None
+    learned: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """What one conversation, or one order, brought at a budget: recall, and the difference from the rules."""
+
+    stream: str
+    source: str
+    feedback: str
+    conversation: str | None
+    order: int | None
+    budget: int
+    n: int
+    recall: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """Streams that were lived through with one mode, with the fixed rankings of their questions."""
+
+    protocol: str
+    stream: str
+    feedback: str
+    lived: Sequence[Lived]
+
+
+def studies_of(lived: Sequence[Lived], protocol: str = "prequential") -> list[Study]:
+    """Group streams by their name and mode."""
+    groups: dict[tuple[str, str], list[Lived]] = {}
+    for one in lived:
+        groups.setdefault((one.job.stream.name, one.job.mode.name), []).append(one)
+    return [Study(protocol, stream, mode, mine) for (stream, mode), mine in groups.items()]
+
+
+def rows_of(studies: Sequence[Study], fixed: Sequence[Outcome], setup: Setup) -> list[LearningRow]:
+    """Return all rows; the fixed rankings stand once in every stream."""
+    rows: dict[tuple[object, ...], LearningRow] = {}
+    for study in studies:
+        for source in _sources(study):
+            for row in _rows(study, source, fixed, setup):
+                rows.setdefault((row.stream, row.source, row.feedback, row.system, row.position, row.budget), row)
+    return list(rows.values())
+
+
+def _sources(study: Study) -> list[str]:
+    return sorted({asked.source for lived in study.lived for asked in _counted(lived)})
+
+
+def _rows(study: Study, source: str, fixed: Sequence[Outcome], setup: Setup) -> list[LearningRow]:
+    asked = [a for lived in study.lived for a in _counted(lived) if a.source == source]
+    learned = averaged(asked)
+    wanted = {outcome.question for outcome in learned}
+    outcomes = [*(o for o in fixed if o.question in wanted), *learned]
+    places = {q.id: place for talk in setup.talks.values() for place, q in enumerate(talk.scored, start=1)}
+    found = []
+    for position, (first, last) in POSITIONS.items():
+        here = [o for o in outcomes if first <= places[o.question] <= last]
+        mine = [a for a in asked if first <= places[a.question] <= last]
+        for system in dict.fromkeys(o.system for o in here):
+            own = system == LEARNER
+            for budget in setup.plan.budgets:
+                row = row_of(here, source, system, budget, setup.plan, setup.seed)
+                found.append(
+                    LearningRow(
+                        **asdict(row),
+                        protocol=study.protocol,
+                        stream=study.stream,
+                        feedback=study.feedback if own else None,
+                        position=position,
+                        learn=setup.learn if own else None,
+                        orders=len(study.lived),
+                        changed=_mean([a.changed[budget] for a in mine]) if own else None,
+                        learned=_mean([a.learned for a in mine if a.learned is not None]) if own else None,
+                    )
+                )
+    return found
+
+
+def _counted(lived: Lived) -> list[Asked]:
+    """Where conversations were asked frozen, those are what counts; else all."""
+    frozen = set(lived.job.stream.frozen)
+    return [asked for asked in lived.asked if not frozen or asked.conversation in frozen]
+
+
+def averaged(asked: Sequence[Asked]) -> list[Outcome]:
+    """Return the mean over the orders for each question."""
+    by_question: dict[str, list[Asked]] = {}
+    for one in asked:
+        by_question.setdefault(one.question, []).append(one)
+    return [
+        Outcome(
+            LEARNER,
+            mine[0].source,
+            mine[0].conversation,
+            question,
+            {budget: _mean_shown([one.shown[budget] for one in mine]) for budget in mine[0].shown},
+        )
+        for question, mine in by_question.items()
+    ]
+
+
+def _mean_shown(shown: Sequence[Shown]) -> Shown:
+    return Shown(
+        recall=float(np.mean([s.recall for s in shown])),
+        tokens=float(np.mean([s.tokens for s in shown])),
+        reciprocal_rank=float(np.mean([s.reciprocal_rank for s in shown])),
+    )
+
+
+def details_of(studies: Sequence[Study], fixed: Sequence[Outcome], budgets: Sequence[int]) -> list[Detail]:
+    """Return recall and difference from the rules by conversation (mean over orders), and by order."""
+    rules = {o.question: o for o in fixed if o.system == REFERENCE}
+
+    def details(
+        study: Study, source: str, mine: Sequence[Asked], conversation: str | None, order: int | None
+    ) -> list[Detail]:
+        return [
+            Detail(
+                stream=study.stream,
+                source=source,
+                feedback=study.feedback,
+                conversation=conversation,
+                order=order,
+                budget=budget,
+                n=len({a.question for a in mine}),
+                recall=_mean([a.shown[budget].recall for a in mine]) or 0.0,
+                difference=_mean([a.shown[budget].recall - rules[a.question].shown[budget].recall for a in mine])
+                or 0.0,
+            )
+            for budget in budgets
+        ]
+
+    found = []
+    for study in studies:
+        for source in _sources(study):
+            asked = [
+                (lived.job.stream.order, a) for lived in study.lived for a in _counted(lived) if a.source == source
+            ]
+            for conversation in sorted({a.conversation for _, a in asked}):
+                found += details(
+                    study, source, [a for _, a in asked if a.conversation == conversation], conversation, None
+                )
+            for order in sorted({order for order, _ in asked}):
+                found += details(study, source, [a for o, a in asked if o == order], None, order)
+    return found
+
+
+def changes_of_rule(lived: Lived) -> tuple[int, int]:
+    """Return how often a learned policy came to rule, and how often it stopped, from one question to the next."""
+    rules = [a.learned for a in lived.asked if a.learned is not None]
+    turns = list(pairwise([False, *rules]))
+    return sum(b and not a for a, b in turns), sum(a and not b for a, b in turns)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(float(np.mean(values)), 6) if values else None

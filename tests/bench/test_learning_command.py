@@ -1,0 +1,88 @@
+"""The command: its JSON, its tables, its pictures, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from automem_agents.bench.command import bench_app
+from automem_agents.errors import InvalidInput
+
+from .conftest import Write, chat
+from .learning_talks import talk
+
+
+def _run(*arguments: object) -> str:
+    result = CliRunner().invoke(bench_app, ["learning", "-q", *map(str, arguments)])
+    if result.exception is not None:
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def _file(write: Write) -> Path:
+    return write(*(talk(n, source).model_dump() for source in ("chats", "logs") for n in range(2)))
+
+
+def test_json_tables_and_pictures(write: Write, tmp_path: Path) -> None:
+    out, plots = tmp_path / "learned.json", tmp_path / "pictures"
+    arguments = ("--modes", "none,citations", "--orders", 2, "--budgets", "80,500", "--json", out, "--plots", plots)
+    shown = _run(_file(write), *arguments)
+    found = json.loads(out.read_text())
+    assert set(found) == {"rows", "details", "streams", "peak_bytes"}
+    new = {"feedback", "position", "protocol", "stream", "learn", "orders", "changed", "learned"}
+    for row in found["rows"]:
+        assert set(row) >= new | {"source", "system", "budget", "recall", "difference", "difference_low_t", "wins"}
+        assert (row["feedback"] is None) == (row["system"] != "automem_learned")
+        assert (row["stream"], row["position"], row["protocol"]) in {
+            (stream, position, "prequential")
+            for stream in ("chats", "logs", "interleaved")
+            for position in ("all", "1-20")
+        }
+    # four streams and sources, two positions, two budgets; three fixed rankings and two modes
+    assert len(found["rows"]) == 4 * 2 * 2 * 5
+    assert {(s["stream"], s["feedback"]) for s in found["streams"]} == {
+        (stream, mode) for stream in ("chats", "logs", "interleaved") for mode in ("none", "citations")
+    }
+    names = {"learning-chats", "learning-logs", "learning-chats-in-interleaved", "learning-logs-in-interleaved"}
+    assert {path.name for path in plots.iterdir()} == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert all((plots / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
+    assert "sum_smooth" in (plots / "learning-chats.svg").read_text()
+    for part in ("chats in interleaved: 12 questions", "difference from rules", "sum_smooth", "citations", "opened"):
+        assert part in shown
+
+
+def test_the_same_command_gives_the_same_rows(write: Write) -> None:
+    arguments = ("--modes", "noisy:0.2,implicit", "--orders", 1, "--streams", "chats", "--json", "-", "--learn", "off")
+    first, second = (json.loads(_run(_file(write), *arguments))["rows"] for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--modes", "praise"], "unknown mode 'praise'; there are none, implicit"),
+        (["--modes", ","], "--modes must name at least one"),
+        (["--streams", "logs"], "there is no stream 'logs' in these files; there are chats"),
+        (["--budgets", "0"], "--budgets must be"),
+        (["--json", "nowhere/figures.json"], "its folder is not there"),
+    ],
+)
+def test_refuses_before_anything_runs(write: Write, arguments: list[str], message: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        _run(write(talk(0).model_dump()), *arguments)
+    assert message in str(refused.value)
+
+
+def test_a_simulated_agent_needs_answers(write: Write) -> None:
+    with pytest.raises(InvalidInput, match="implicit needs an answer to every question, and 'chat-1/q0' has none"):
+        _run(write(chat(1)), "--modes", "none,implicit")
+
+
+def test_help_has_examples() -> None:
+    shown = CliRunner().invoke(bench_app, ["learning", "--help"], env={"COLUMNS": "120"}).stdout
+    assert "automem-agents bench learning talks.jsonl" in shown
+    assert "--modes" in shown
