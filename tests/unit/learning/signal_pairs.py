@@ -77,6 +77,9 @@ WENT_ON = (
     ("What did I eat on Monday?", "What did I eat on Tuesday?"),
     ("How old is Ben?", "How tall is Ben?"),
     ("Where does Omar work?", "Where does Omar live?"),
+    ("What is Ines's favourite style of dance?", "What is Omar's favourite style of dance?"),
+    ("Why did Tomas choose the night shift?", "Why did Lena choose the night shift?"),
+    ("What is Nora's favourite style of dance?", "What is Nora's favourite dance memory?"),
     ("Do I have a meeting with Ana tomorrow?", "Move the meeting with Ana tomorrow to noon"),
 )
 
@@ -156,6 +159,15 @@ NOT_CORRECTED = (
     ("That is correct, well done.", "No more questions."),
     ("The code sorts the list.", "if answer != expected: raise ValueError('that is wrong')"),
     ("Your train is late.", "Oh no, how late is it?"),
+    ("Many wait for a flat.", "It's not right that some have to wait for years."),
+    (
+        "Use a virtual environment.",
+        "I want to use a virtual environment, and I'm not sure how to configure one properly, so show me.",
+    ),
+    (
+        "I added the index you asked for.",
+        "I'm not sure how to test the index, here is what I have in mind for it so far: count the queries.",
+    ),
 )
 
 KNOWN = (
@@ -204,5 +216,10 @@ NOT_RESTATED = (
     "Please book a table for June 4.",
     "The database is slow today.",
     "Left or right?",
+    "My dog chewed on the left shoe.",
+    "The sister of my boss was in Lyon.",
+    "We painted the hotel sign in green and white, it took us all of Sunday.",
+    "The database of my bank was down because of a migration to the cloud.",
+    "The surgery of my uncle's eye went well, he was home for dinner.",
     "",
 )
