@@ -33,7 +33,7 @@ RewardModel = Callable[[NDArray[np.float16]], NDArray[np.floating]]
 PolicyNamed = Callable[[MemoryStore, str], Policy]
 FEW_REWARDS = 100
 LOW_ESS = 50
-MUCH_UNSUPPORTED = 0.1
+MUCH_OUTSIDE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Evaluated:
         gain, gain_low, gain_high: how much more that is than what was earned on the same decisions.
         ess: effective sample size.
         decisions: how many were used.
-        unsupported: share of what the target shows (sets, or records) that the log gave no chance; it is left out.
+        out_of_support: share of what the target shows (sets, or records) that the log gave no chance; it is left out.
         weight_mean: of the importance weights; 1 on average if the logged probabilities are right.
         weights_doubtful: whether chance hardly explains how far that is from 1.
     """
@@ -66,7 +66,7 @@ class Evaluated:
     gain_high: float | None
     ess: float
     decisions: int
-    unsupported: float
+    out_of_support: float
     weight_mean: float | None
     weights_doubtful: bool
 
@@ -197,9 +197,9 @@ class _Log:
 
     def rows(self, logged_by: str, target: str) -> Iterable[Evaluated]:
         if self._sets.count:
-            yield from _rows(logged_by, target, "set", self._sets.terms(), self._sets.unsupported)
+            yield from _rows(logged_by, target, "set", self._sets.terms(), self._sets.out_of_support)
         if self._records.count:
-            yield from _rows(logged_by, target, "record", self._records.terms(), self._records.unsupported)
+            yield from _rows(logged_by, target, "record", self._records.terms(), self._records.out_of_support)
 
 
 @dataclass
@@ -224,7 +224,7 @@ class _Sets:
             self.predicted.append((float(predicted[list(wanted)].sum()), float(predicted[read.shown].sum())))
 
     @property
-    def unsupported(self) -> float:
+    def out_of_support(self) -> float:
         return 1 - len(self.rewards) / self.count
 
     def terms(self) -> Terms:
@@ -264,7 +264,7 @@ class _Records:
         self.count += 1
 
     @property
-    def unsupported(self) -> float:
+    def out_of_support(self) -> float:
         return self.outside / self.wanted if self.wanted else 0.0
 
     def terms(self) -> Terms:
@@ -291,7 +291,7 @@ def _means_of_other_decisions(decision: NDArray[np.int64], rewards: Numbers, sho
 
 
 def _rows(
-    logged_by: str, target: str, unit: Literal["set", "record"], terms: Terms, unsupported: float
+    logged_by: str, target: str, unit: Literal["set", "record"], terms: Terms, out_of_support: float
 ) -> Iterable[Evaluated]:
     weights = check_weights(terms)
     for name, estimator in ESTIMATORS.items():
@@ -311,7 +311,7 @@ def _rows(
             gain_high=gain_high,
             ess=effective_sample_size(terms),
             decisions=len(terms.parts),
-            unsupported=unsupported,
+            out_of_support=out_of_support,
             weight_mean=weights.mean if isfinite(weights.mean) else None,
             weights_doubtful=weights.doubtful,
         )
@@ -339,8 +339,8 @@ def _about_rows(rows: Sequence[Evaluated]) -> Iterable[str]:
         who = f"{row.target} on what {row.logged_by} logged, by {row.unit}"
         if row.ess < LOW_ESS:
             yield f"{who}: the effective sample size is {row.ess:.0f}, below {LOW_ESS}: the intervals rest on few decisions"
-        if row.unsupported > MUCH_UNSUPPORTED:
-            yield f"{who}: {row.unsupported:.0%} of what it shows had no chance in the log; the values are of the rest"
+        if row.out_of_support > MUCH_OUTSIDE:
+            yield f"{who}: {row.out_of_support:.0%} of what it shows had no chance in the log; the values are of the rest"
         if row.weights_doubtful:
             yield (
                 f"{who}: the importance weights are {row.weight_mean or 0:.2f} on average and should be 1: "

@@ -1,0 +1,124 @@
+"""The command evaluate: what policies would have earned, from the log of decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from automem_agents.cli.options import DEFAULT_APP, DEFAULT_STORE, Agent, AnyUser, App, Format, Output, Store, examples
+from automem_agents.cli.output import emit, printable, progress, sheet, table
+from automem_agents.cli.session import opened
+from automem_agents.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from automem_agents.learning.evaluation import Evaluated, Evaluation
+
+commands = typer.Typer()
+_COLUMNS = (
+    "!logged by",
+    "!target",
+    "by",
+    "estimator",
+    ">value",
+    "!95 %",
+    ">gain",
+    "!95 %",
+    "",
+    ">ESS",
+    ">n",
+    ">outside",
+)
+_REWARD_OF = {"credit": "credit assignment", "feedback": "the mean score of their feedback"}
+
+
+@commands.command(
+    rich_help_panel="Show and measure",
+    epilog=examples("evaluate", "evaluate --user ada --policy rules@1 --plot gains.svg"),
+)
+def evaluate(
+    user: AnyUser = None,
+    agent: Agent = None,
+    app: App = DEFAULT_APP,
+    store: Store = DEFAULT_STORE,
+    policy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME@VERSION", help="A policy to evaluate; can be repeated.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the intervals to this PNG or SVG file.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Estimate from logged recalls what a policy would have earned on them.
+
+    All namespaces are taken together unless a user is named. A reward is what
+    credit assignment gave a recall, else the mean score of its feedback.
+    """
+    from automem_agents.cli.evaluation_plot import checked_plot, draw
+    from automem_agents.learning.evaluation import evaluate, policy_named
+    from automem_agents.learning.logged import count_reads
+    from automem_agents.types import Namespace
+
+    if agent is not None and user is None:
+        raise InvalidInput("--agent needs --user: whose memory does it mean?")
+    namespace = None if user is None else Namespace(user, agent, app)
+    checked_plot(plot)
+    with opened(store) as memory:
+        targets = [policy_named(memory.store, name) for name in dict.fromkeys(policy or ["rules"])]
+        with memory.store.journal.read() as connection:
+            recalls = count_reads(connection, None if namespace is None else namespace.key)
+        with progress("choosing anew", recalls.rewarded) as step:
+            evaluation = evaluate(memory.store, targets, namespace, on_read=step)
+    emit(output, evaluation, lambda: _view(evaluation))
+    if plot is not None:
+        draw(evaluation.rows, plot)
+
+
+def _view(evaluation: Evaluation) -> RenderableType:
+    rewards = [f"{number} by {_REWARD_OF[name]}" for name, number in evaluation.rewards.items()]
+    facts = sheet(
+        {
+            "recalls": f"{evaluation.reads}, {evaluation.rewarded} with a reward, {evaluation.explored} of those explored",
+            "rewards": ", ".join(rewards),
+            "left out": "; ".join(f"{number}: {reason}" for reason, number in evaluation.left_out.items()),
+        }
+    )
+    parts: list[RenderableType] = [facts]
+    if evaluation.rows:
+        parts.append(table(_COLUMNS, map(_row, evaluation.rows)))
+        parts.append(Text(_LEGEND, style="dim"))
+    parts += [Text(f"warning: {printable(warning)}", style="yellow") for warning in evaluation.warnings]
+    return Group(*parts)
+
+
+_LEGEND = (
+    "value: reward of a recall; gain: against what was earned on the same recalls. by record: assumes that rewards of\n"
+    "records add up. ESS: effective sample size; n: recalls used; outside: share of what the target shows that had no\n"
+    "chance in the log, and is left out. A gain is significant if its whole interval is above 0."
+)
+
+
+def _row(row: Evaluated) -> tuple[object, ...]:
+    return (
+        row.logged_by,
+        row.target,
+        row.unit,
+        row.estimator,
+        _number(row.value),
+        _interval(row.low, row.high),
+        _number(row.gain, sign=True),
+        _interval(row.gain_low, row.gain_high),
+        "significant" if row.significant else "not significant",
+        f"{row.ess:.0f}",
+        str(row.decisions),
+        f"{row.out_of_support:.0%}",
+    )
+
+
+def _number(value: float | None, *, sign: bool = False) -> str:
+    return "" if value is None else f"{value:+.3f}" if sign else f"{value:.3f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "unknown" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
