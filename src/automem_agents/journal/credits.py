@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
+from automem_agents.journal.decisions import candidates_of
 from automem_agents.journal.schema import credits, decision_candidates, decisions, feedback, learners, records, signals
 from automem_agents.types import Operation
 
@@ -21,7 +22,7 @@ class Evidence:
     """All that is known of a READ afterwards. Arrays are in the order of its candidates.
 
     Attributes:
-        record_seqs, tokens: (n,) as logged.
+        record_seqs, record_ids: (n,) the candidates; an id is None once the record was deleted.
         shown, used: (n,) whether each was shown, and whether an answer used it.
         reward: (n,) what was credited before; nan where nothing was.
         scores: explicit feedback on it, each with the refs and ids that it cites.
@@ -29,7 +30,7 @@ class Evidence:
     """
 
     record_seqs: NDArray[np.int64]
-    tokens: NDArray[np.int64]
+    record_ids: tuple[str | None, ...]
     shown: NDArray[np.bool_]
     used: NDArray[np.bool_]
     reward: NDArray[np.float64]
@@ -76,11 +77,7 @@ def evidence_on(connection: Connection, decision: Row[Any]) -> Evidence:
     Args:
         decision: its row.
     """
-    rows = list(
-        connection.execute(
-            select(decision_candidates).where(_CANDIDATES.decision_seq == decision.seq).order_by(_CANDIDATES.position)
-        )
-    )
+    rows = candidates_of(connection, decision.seq)
     about = signals.c.decision_seq == decision.seq
     if decision.turn_seq is not None:
         about |= signals.c.turn_seq == decision.turn_seq
@@ -90,7 +87,7 @@ def evidence_on(connection: Connection, decision: Row[Any]) -> Evidence:
     said = connection.execute(select(feedback.c.score, feedback.c.cited).where(given).order_by(feedback.c.seq))
     return Evidence(
         record_seqs=np.array([row.record_seq for row in rows], np.int64),
-        tokens=np.array([row.tokens for row in rows], np.int64),
+        record_ids=tuple(row.record_id for row in rows),
         shown=np.array([row.shown for row in rows], np.bool_),
         used=np.array([row.used for row in rows], np.bool_),
         reward=np.array([np.nan if row.reward is None else row.reward for row in rows], np.float64),
@@ -199,10 +196,9 @@ def row_of(connection: Connection, decision_seq: int) -> Row[Any]:
     return connection.execute(select(decisions).where(decisions.c.seq == decision_seq)).one()
 
 
-def link_to_turn(connection: Connection, decision_seqs: Sequence[int], turn_seq: int) -> None:
-    """Note in which turn READs were taken."""
-    chosen = decisions.c.seq.in_(list(decision_seqs))
-    connection.execute(update(decisions).where(chosen).values(turn_seq=turn_seq))
+def link_to_turn(connection: Connection, decision_seq: int, turn_seq: int) -> None:
+    """Note in which turn a READ was taken."""
+    connection.execute(update(decisions).where(decisions.c.seq == decision_seq).values(turn_seq=turn_seq))
 
 
 def load_learner(connection: Connection, name: str) -> LearnerRow | None:

@@ -26,6 +26,7 @@ class Message(BaseModel):
         occurred_at: when it was said, as a time.
         key: the fact it states; a later message with the same key supersedes it.
         llm_cost: what a model was paid to find it, as plain JSON; noted with its decision.
+        tool_calls: what an assistant did, as OpenAI or LangChain write it; never stored, but it can use what was recalled.
 
     Examples:
         >>> Message(role="user", content="I like tea", name="Ada").speaker
@@ -44,6 +45,7 @@ class Message(BaseModel):
     source: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     llm_cost: dict[str, Any] = Field(default_factory=dict)
+    tool_calls: list[Any] | None = None
 
     @field_validator("role")
     @classmethod
@@ -76,6 +78,14 @@ class Message(BaseModel):
             return self.content or ""
         parts = [p if isinstance(p, str) else p.get("text") if isinstance(p, dict) else None for p in self.content]
         return "\n".join(p for p in parts if isinstance(p, str))
+
+    @property
+    def actions(self) -> str:
+        """The arguments of the tool calls, as text."""
+        calls = [call for call in self.tool_calls or () if isinstance(call, Mapping)]
+        functions = [call["function"] if isinstance(call.get("function"), Mapping) else call for call in calls]
+        given = [function.get("arguments", function.get("args")) for function in functions]
+        return "\n".join(arguments if isinstance(arguments, str) else repr(arguments) for arguments in given if arguments)
 
     @property
     def speaker(self) -> str:

@@ -6,7 +6,7 @@ import logging
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -270,6 +270,14 @@ class MemoryStore:
             found = self.dense.nearest(namespace, ws, vector, wanted)
             nearest = ws.slots(found.tolist())
             return find(ws, query, nearest[allowed[nearest]], looked_up, count, allowed, narrow, look_around)
+
+    def count_use(self, namespace: int, shown: Collection[int], used: Collection[int]) -> None:
+        """Note that records were shown and used, where the namespace is held in memory."""
+        with self._lock:
+            entry = self._entries.get(namespace)
+        if entry is not None and (shown or used):
+            with self.journal.turnstile, entry.lock:
+                entry.ws.count_use(shown, used)
 
     def namespaces_of(self, namespace: Namespace) -> list[Namespace]:
         """Return every namespace of a user in an app: their own, and those of all agents."""

@@ -1,0 +1,125 @@
+"""What the learner sees of one READ, and how two rankings of it compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automem_agents.features import LEARNED_READ
+from automem_agents.journal.credits import Credited
+from automem_agents.journal.decisions import unpack_features
+from automem_agents.policies.learned import Cluster, cluster_of, learnable, scaled_score
+from automem_agents.policies.rules import RulesPolicy
+
+_STEPS = 10  # budgets at which two rankings are compared, up to half of the one there was
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A READ of which some candidates did better than others.
+
+    Attributes:
+        namespace: its key.
+        features: (n, d) of its candidates, columns of ``LEARNED_READ``.
+        tokens: (n,) what showing each costs.
+        reward: (n,) above 0 for what was used, below 0 for what was shown in vain, nan for the others.
+        budget: tokens it had.
+    """
+
+    namespace: int
+    features: NDArray[np.float16]
+    tokens: NDArray[np.int64]
+    reward: Scores
+    budget: int
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The kind of namespace."""
+        return cluster_of(self.features)
+
+    @cached_property
+    def judged(self) -> NDArray[np.int64]:
+        """Positions of the candidates that something is known of."""
+        return np.flatnonzero(~np.isnan(self.reward))
+
+    @cached_property
+    def columns(self) -> Scores:
+        """What a value model sees of each candidate, (n, l)."""
+        return learnable(self.features)
+
+    def fixed(self, rules: RulesPolicy) -> Scores:
+        """Return the rules' score (n,) in about standard deviations."""
+        return scaled_score(rules, self.features)
+
+
+def example_of(credited: Credited) -> Example | None:
+    """Return what there is to learn from a READ; None where it was seen with other features, or nothing was used."""
+    if credited.feature_set != LEARNED_READ.id:
+        return None
+    features = unpack_features(credited.packed_features, len(LEARNED_READ.names))
+    if features is None or len(features) != len(credited.reward):
+        return None
+    example = Example(credited.namespace, features, credited.tokens, credited.reward, credited.budget)
+    rewards = example.reward[example.judged]
+    return example if (rewards > 0).any() and (rewards < 0).any() else None
+
+
+def pairs(example: Example, fixed: Scores) -> tuple[Scores, Scores]:
+    """Return the differences (p, 1 + l) of what was used and what was shown in vain, and the weight (p,) of each pair.
+
+    A model that says which of two is better needs no notion of how easy the question was. The first column is the
+    difference of the fixed scores; the weights of the pairs of one used record add up to its reward.
+    """
+    rewards = example.reward
+    better, worse = np.flatnonzero(rewards > 0), np.flatnonzero(rewards < 0)
+    columns = np.concatenate([fixed[:, None], example.columns], axis=1)
+    differences = columns[better][:, None] - columns[worse][None]
+    weights = np.repeat(rewards[better] / len(worse), len(worse))
+    return differences.reshape(-1, columns.shape[1]), weights
+
+
+def difference(example: Example, learned: Scores, fixed: Scores) -> float:
+    """Return how much more of what was used the learned order brings than the fixed one, -1 to 1.
+
+    Both orders are packed from the judged candidates only, at ten budgets up to half of the one there was: at the
+    whole budget, whoever chose what was judged could not be beaten.
+
+    Args:
+        learned, fixed: (n,) scores.
+    """
+    used = example.reward > 0
+    gains = [
+        np.isin(example.judged[used[example.judged]], _packed(example, scores, example.judged, budget)).mean()
+        for budget in example.budget * np.arange(1, _STEPS + 1) / (2 * _STEPS)
+        for scores in (learned, fixed)
+    ]
+    return float(np.mean(gains[::2]) - np.mean(gains[1::2]))
+
+
+def unjudged(example: Example, learned: Scores) -> float:
+    """Return the share of tokens that the learned order would give, at half of the budget, to what nothing is known of."""
+    everything = np.arange(len(learned))
+    chosen = _packed(example, learned, everything, example.budget / 2)
+    spent = example.tokens[chosen]
+    return float(spent[np.isnan(example.reward[chosen])].sum() / max(1, spent.sum()))
+
+
+def _packed(example: Example, scores: Scores, among: NDArray[np.int64], budget: float) -> list[int]:
+    left, chosen = budget, []
+    for position in among[np.argsort(-scores[among], kind="stable")].tolist():
+        if example.tokens[position] <= left:
+            left -= example.tokens[position]
+            chosen.append(position)
+    return chosen
+
+
+def agreement(example: Example, scores: Scores) -> tuple[float, int]:
+    """Return in how many pairs of what was used and what was shown in vain the scores agree, and how many pairs there are."""
+    better, worse = scores[example.reward > 0], scores[example.reward < 0]
+    above = (better[:, None] > worse).sum() + 0.5 * (better[:, None] == worse).sum()
+    return float(above), len(better) * len(worse)
