@@ -39,8 +39,19 @@ def _credits_and_learners(connection: Connection) -> None:
         table.create(connection)
 
 
+def _lineage_of_policies(connection: Connection) -> None:
+    """Versions of policies say where they come from and which one is active."""
+    schema.policies.drop(connection)  # no version that was released put anything into it
+    schema.policies.create(connection)
+
+
 # version n -> the step that makes it n + 1
-MIGRATIONS: Mapping[int, Migration] = {1: _fewer_index_pages, 2: _signals_of_turns_and_items, 3: _credits_and_learners}
+MIGRATIONS: Mapping[int, Migration] = {
+    1: _fewer_index_pages,
+    2: _signals_of_turns_and_items,
+    3: _credits_and_learners,
+    4: _lineage_of_policies,
+}
 
 
 def migrate(

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 _HAS_KEY = text("key IS NOT NULL")  # few records do
@@ -267,14 +267,18 @@ learners = Table(  # what is known after the credits up to ``cursor``; made agai
     Column("state", LargeBinary, nullable=False),
 )
 
-policies = Table(
+policies = Table(  # rows stay; what is large in old ones goes
     "policies",
     metadata,
     _seq(),
     Column("name", String, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("parameters", LargeBinary, nullable=False),
-    Column("trained_on", JSON, nullable=False),
+    Column("parent", Integer),  # version that it was trained further from
+    Column("active", Boolean, nullable=False),
+    Column("parameters", LargeBinary, nullable=False),  # empty once they were dropped
+    Column("sha256", String, nullable=False),
+    Column("trained_on", JSON, nullable=False),  # key of a namespace -> decisions, those of the parents included
+    Column("metrics", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("name", "version"),
     sqlite_autoincrement=True,
