@@ -33,7 +33,7 @@ def test_json_tables_and_pictures(write: Write, tmp_path: Path) -> None:
     shown = _run(_file(write), *arguments)
     found = json.loads(out.read_text())
     assert set(found) == {"rows", "details", "streams", "peak_bytes"}
-    new = {"feedback", "position", "protocol", "stream", "learn", "orders", "changed", "learned"}
+    new = {"feedback", "position", "protocol", "stream", "learn", "orders", "changed", "learned", "gain"}
     for row in found["rows"]:
         assert set(row) >= new | {"source", "system", "budget", "recall", "difference", "difference_low_t", "wins"}
         assert (row["feedback"] is None) == (row["system"] != "automem_learned")
@@ -68,6 +68,10 @@ def test_the_same_command_gives_the_same_rows(write: Write) -> None:
         (["--modes", ","], "--modes must name at least one"),
         (["--streams", "logs"], "there is no stream 'logs' in these files; there are chats"),
         (["--budgets", "0"], "--budgets must be"),
+        (["--protocol", "transfer"], "--protocol transfer needs it"),
+        (["--use-on", "talks.jsonl"], "--use-on names the files of a transfer"),
+        (["--protocol", "leave-one-out"], "there must be at least two conversations"),
+        (["--protocol", "leave-one-out", "--plots", "p"], "--protocol must be prequential"),
         (["--json", "nowhere/figures.json"], "its folder is not there"),
     ],
 )
@@ -75,6 +79,33 @@ def test_refuses_before_anything_runs(write: Write, arguments: list[str], messag
     with pytest.raises(InvalidInput) as refused:
         _run(write(talk(0).model_dump()), *arguments)
     assert message in str(refused.value)
+
+
+def test_transfer_is_scored_on_the_other_files(write: Write) -> None:
+    learned, used = (
+        write(talk(0).model_dump()),
+        write(talk(1).model_dump(), talk(0, "logs").model_dump(), name="b.jsonl"),
+    )
+    arguments = ("--protocol", "transfer", "--use-on", used, "--modes", "citations", "--orders", 1, "--json", "-")
+    found = json.loads(_run(learned, *arguments))
+    assert {(r["protocol"], r["stream"], r["source"], r["n"]) for r in found["rows"]} == {
+        ("transfer", "chats", "chats", 6),
+        ("transfer", "chats", "logs", 6),
+    }
+    with pytest.raises(InvalidInput, match="'chats-0' was there before"):
+        _run(learned, "--protocol", "transfer", "--use-on", learned)
+
+
+def test_leave_one_out_scores_each_conversation_once_an_order(write: Write) -> None:
+    arguments = ("--protocol", "leave-one-out", "--modes", "citations", "--orders", 2, "--json", "-")
+    found = json.loads(_run(_file(write), *arguments))
+    assert {(r["protocol"], r["stream"], r["source"], r["n"], r["orders"]) for r in found["rows"]} == {
+        ("leave-one-out", "interleaved", source, 12, 2) for source in ("chats", "logs")
+    }
+    details = [d for d in found["details"] if d["conversation"] is not None]
+    assert {(d["conversation"], d["n"]) for d in details} == {
+        (f"{source}-{n}", 6) for source in ("chats", "logs") for n in range(2)
+    }
 
 
 def test_a_simulated_agent_needs_answers(write: Write) -> None:

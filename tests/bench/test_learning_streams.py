@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automem_agents.bench.learning.streams import INTERLEAVED, orders_of, streams_of
+from automem_agents.bench.learning.streams import INTERLEAVED, leaving_one_out, orders_of, streams_of, transferring
 
 from .learning_talks import talk
 
@@ -37,3 +37,22 @@ def test_each_source_by_itself_and_all_taking_turns() -> None:
 
 def test_one_source_is_not_interleaved() -> None:
     assert {s.name for s in streams_of([talk(0), talk(1)], 10, seed=0)} == {"chats"}
+
+
+def test_what_is_left_out_is_not_learned_from() -> None:
+    talks = [*(talk(i) for i in range(2)), talk(0, "logs")]
+    streams = leaving_one_out(talks, 2, seed=0)
+    assert sorted((s.order, s.frozen[0]) for s in streams) == [
+        (order, left) for order in (0, 1) for left in ("chats-0", "chats-1", "logs-0")
+    ]
+    for stream in streams:
+        assert sorted((*stream.conversations, *stream.frozen)) == ["chats-0", "chats-1", "logs-0"]
+        assert stream.name == INTERLEAVED
+
+
+def test_transfer_asks_all_others_afterwards() -> None:
+    streams = transferring([talk(0), talk(1)], [talk(0, "logs")], 10, seed=0)
+    assert [(s.conversations, s.frozen) for s in streams] == [
+        (("chats-0", "chats-1"), ("logs-0",)),
+        (("chats-1", "chats-0"), ("logs-0",)),
+    ]

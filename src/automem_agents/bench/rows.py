@@ -56,16 +56,24 @@ def rows_of(results: Results, plan: Plan, seed: int = 0) -> list[Row]:
     ]
 
 
-def row_of(outcomes: Sequence[Outcome], source: str, system: str, budget: int, plan: Plan, seed: int) -> Row:
-    """Return the row of a system on a source at a budget; the outcomes of the rules must be among all."""
+def row_of(
+    outcomes: Sequence[Outcome],
+    source: str,
+    system: str,
+    budget: int,
+    plan: Plan,
+    seed: int,
+    reference: str = REFERENCE,
+) -> Row:
+    """Return the row of a system on a source at a budget; the outcomes of the reference must be among all."""
     mine = [o for o in outcomes if o.source == source and o.system == system]
     totals, counts = _by_conversation(mine, budget)
     drawn = resamples(len(totals), seed)
     own = estimate(totals, counts, drawn)
     paired: Estimate | None = None
     wins: int | None = None
-    if system != REFERENCE:
-        theirs, _ = _by_conversation([o for o in outcomes if o.source == source and o.system == REFERENCE], budget)
+    if system != reference:
+        theirs, _ = _by_conversation([o for o in outcomes if o.source == source and o.system == reference], budget)
         paired = estimate(totals - theirs, counts, drawn)
         wins = int((totals - theirs > 1e-9).sum())
     return Row(

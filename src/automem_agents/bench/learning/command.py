@@ -17,7 +17,13 @@ from automem_agents.bench.learning.plots import draw
 from automem_agents.bench.learning.prequential import FEEDBACK_BUDGET, Job
 from automem_agents.bench.learning.report import LearningReport, course_of, print_report
 from automem_agents.bench.learning.rows import details_of, rows_of, studies_of
-from automem_agents.bench.learning.streams import INTERLEAVED, Stream, streams_of
+from automem_agents.bench.learning.streams import (
+    INTERLEAVED,
+    Stream,
+    leaving_one_out,
+    streams_of,
+    transferring,
+)
 from automem_agents.bench.learning.workshop import live_all, prepared, preparing_steps, steps
 from automem_agents.bench.options import budgets_of, exact_counter, names_of, progress, settings_of, wide_console
 from automem_agents.bench.report import check_writable, write_json
@@ -25,6 +31,7 @@ from automem_agents.bench.run import Plan
 from automem_agents.embedders import WordLlamaEmbedder
 from automem_agents.errors import InvalidInput
 
+Protocol = Literal["prequential", "transfer", "leave-one-out"]
 DEFAULT_MODES = "none,implicit,implicit-hard,score,citations,noisy:0.1,noisy:0.2,permuted,false:0.1,false:0.3"
 _COMMAND = "  $ automem-agents bench learning talks.jsonl"
 EXAMPLES = "\n\n".join(
@@ -41,6 +48,13 @@ def learning(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Conversations with questions and evidence, as JSON lines.")
     ],
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="Score before the feedback, on other files afterwards, or on each conversation left out."),
+    ] = "prequential",
+    use_on: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="What is asked in a transfer; can be repeated.")
+    ] = None,
     modes: Annotated[str, typer.Option(help=f"What memory is told: {', '.join(MODES)}.")] = DEFAULT_MODES,
     streams: Annotated[
         str, typer.Option(help=f"Sources that are lived through, and {INTERLEAVED}; default is all.")
@@ -66,19 +80,21 @@ def learning(
     plan = Plan(budgets=budgets_of(budgets), settings=settings_of(settings or []))
     wanted_modes = [Mode.parse(name) for name in names_of("--modes", modes)]
     check_writable(json_out)
+    if plots is not None and protocol != "prequential":
+        raise InvalidInput("--plots draws what is learned along a stream: --protocol must be prequential")
     if plots is not None:
         require("matplotlib", "bench")
     require("scipy.special", "bench")
     counter = exact_counter()
-    talks = load(files, limit)
+    talks, found = _planned(protocol, files, use_on or [], limit, orders, seed)
     _check_answers(talks, wanted_modes)
-    jobs = [Job(stream, mode) for stream in _streams(talks, streams, orders, seed) for mode in wanted_modes]
+    jobs = [Job(stream, mode) for stream in _chosen(found, streams) for mode in wanted_modes]
     by_id = {talk.id: talk for talk in talks}
     with (
         progress(preparing_steps(talks) + steps(jobs, by_id), quiet) as advance,
         prepared(talks, plan, WordLlamaEmbedder(), counter, learn=learn, seed=seed, on_step=advance) as ready,
     ):
-        studies = studies_of(live_all(jobs, ready.setup, WordLlamaEmbedder, processes, advance))
+        studies = studies_of(live_all(jobs, ready.setup, WordLlamaEmbedder, processes, advance), protocol)
     report = LearningReport(
         rows=rows_of(studies, ready.fixed, ready.setup),
         details=details_of(studies, ready.fixed, plan.budgets),
@@ -93,8 +109,23 @@ def learning(
         print_report(report, wide_console())
 
 
-def _streams(talks: Sequence[Conversation], chosen: str, orders: int, seed: int) -> list[Stream]:
-    found = streams_of(talks, orders, seed)
+def _planned(
+    protocol: Protocol, files: Sequence[Path], use_on: Sequence[Path], limit: int | None, orders: int, seed: int
+) -> tuple[list[Conversation], list[Stream]]:
+    """Return all conversations, and the streams of a protocol."""
+    if (protocol == "transfer") != bool(use_on):
+        raise InvalidInput("--use-on names the files of a transfer: --protocol transfer needs it, no other takes it")
+    talks = load(files, limit)
+    if protocol == "transfer":
+        load([*files, *use_on])  # says which conversation is in both
+        used = load(use_on, limit)
+        return [*talks, *used], transferring(talks, used, orders, seed)
+    if protocol == "leave-one-out" and len(talks) < 2:
+        raise InvalidInput("to leave one out, there must be at least two conversations")
+    return talks, (streams_of if protocol == "prequential" else leaving_one_out)(talks, orders, seed)
+
+
+def _chosen(found: Sequence[Stream], chosen: str) -> list[Stream]:
     there = list(dict.fromkeys(stream.name for stream in found))
     names = names_of("--streams", chosen) if chosen else there
     for name in names:

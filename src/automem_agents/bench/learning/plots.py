@@ -13,6 +13,7 @@ from automem_agents.bench.learning.prequential import Asked, Lived
 from automem_agents.bench.learning.rows import Study
 from automem_agents.bench.run import REFERENCE, Outcome
 from automem_agents.bench.stats import Numbers
+from automem_agents.bench.systems import WholeTurns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ SMOOTH = "sum_smooth"
 _BINS, _LEAST = 16, 15  # at most so many points, each of about so many questions or more
 # Okabe and Ito's colours, which colour-blind readers can tell apart; line styles differ too.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A9A01", "#8C564B")
-_FIXED = (0, (4, 2))
+_FIXED = (("#000000", (0, (4, 2))), ("#888888", (0, (4, 2))), ("#000000", (0, (1, 1.5))))
 _STYLES = ("-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _SETTINGS = {
     "font.size": 10,
@@ -59,27 +60,35 @@ def draw(studies: Sequence[Study], fixed: Sequence[Outcome], budget: int, folder
 def _figure(studies: Sequence[Study], source: str, fixed: Sequence[Outcome], budget: int) -> Figure:
     figure: Figure = require("matplotlib.figure", "bench").Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    recalls = {name: _recalls(fixed, name, budget) for name in (REFERENCE, SMOOTH)}
+    recalls = {name: _recalls(fixed, name, budget) for name in (REFERENCE, SMOOTH, WholeTurns.name)}
     at = _places(studies[0].lived, source)
     edges = np.linspace(0, at.max() + 1, min(_BINS, 1 + len(np.unique(at)) // _LEAST) + 1)
     middles = (edges[:-1] + edges[1:]) / 2
-    for name, colour in ((REFERENCE, "#000000"), (SMOOTH, "#888888")):
-        values = _values(studies[0].lived, source, lambda a, name=name: recalls[name][a.question])  # type: ignore[misc]
-        left.plot(middles, _binned(edges, at, values), label=name, color=colour, linestyle=_FIXED, linewidth=1.6)
-    right.axhline(0, color="#000000", linestyle=_FIXED, linewidth=1.6)
+    base = _values(studies[0].lived, source, lambda a: recalls[REFERENCE][a.question])
+    for (name, found), (colour, style) in zip(recalls.items(), _FIXED, strict=True):
+        values = _values(studies[0].lived, source, lambda a, found=found: found[a.question])  # type: ignore[misc]
+        look = {"label": name, "color": colour, "linestyle": style, "linewidth": 1.4}
+        left.plot(middles, _binned(edges, at, values), **look)
+        if name != SMOOTH:
+            right.plot(middles, _binned(edges, at, values - base), **look)
     for i, study in enumerate(studies):
-        look = {"label": study.feedback, "color": _COLOURS[i % len(_COLOURS)], "linestyle": _STYLES[i % len(_STYLES)]}
+        look = {
+            "label": study.feedback,
+            "color": _COLOURS[i % len(_COLOURS)],
+            "linestyle": _STYLES[i // len(_COLOURS)],
+            "linewidth": 1.8,
+        }
         at = _places(study.lived, source)
         own = _values(study.lived, source, lambda a: a.shown[budget].recall)
         gained = own - _values(study.lived, source, lambda a: recalls[REFERENCE][a.question])
-        left.plot(middles, _binned(edges, at, own), linewidth=1.8, **look)
-        right.plot(middles, _binned(edges, at, gained), linewidth=1.8, **look)
+        left.plot(middles, _binned(edges, at, own), **look)
+        right.plot(middles, _binned(edges, at, gained), **look)
     _explain(left, right, studies, source, budget)
     return figure
 
 
 def _explain(left: Axes, right: Axes, studies: Sequence[Study], source: str, budget: int) -> None:
-    stream, orders = studies[0].stream, len(studies[0].lived)
+    stream, orders = studies[0].stream, studies[0].orders
     where = source if stream == source else f"{source} in {stream}"
     left.set_title(f"{where}: recall within {budget} tokens", loc="left", fontweight="bold")
     right.set_title("the same, less the rules", loc="left", fontweight="bold")

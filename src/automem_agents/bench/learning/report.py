@@ -16,6 +16,7 @@ from automem_agents.bench.learning.rows import Detail, LearningRow, Study, chang
 from automem_agents.bench.measure import Stopwatch
 from automem_agents.bench.report import budgets, difference, empty_table, interval, percentiles
 from automem_agents.bench.run import REFERENCE
+from automem_agents.bench.systems import WholeTurns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def course_of(study: Study) -> Course:
         protocol=study.protocol,
         stream=study.stream,
         feedback=study.feedback,
-        orders=len(lived),
+        orders=study.orders,
         questions=sum(len(one.asked) for one in lived),
         opened=float(np.mean([opened for opened, _ in turns])),
         closed=float(np.mean([closed for _, closed in turns])),
@@ -110,6 +111,9 @@ def print_report(report: LearningReport, console: Console) -> None:
         compared = [row for row in rows if row.system != REFERENCE]
         what = f"difference from {REFERENCE}, paired 95 % t interval, conversations won"
         console.print(_by_position(what, compared, difference))
+        learned = [row for row in rows if row.gain is not None]
+        what = f"gain over {WholeTurns.name}, the memory with nothing learned, and the share of questions that changed"
+        console.print(_by_position(what, learned, _gain))
     console.print(_courses(report.courses))
     if report.peak_bytes is not None:
         console.print(f"largest process: {report.peak_bytes / 1e6:.0f} MB of memory")
@@ -117,8 +121,7 @@ def print_report(report: LearningReport, console: Console) -> None:
 
 def _heading(stream: str, source: str, rows: Sequence[LearningRow]) -> str:
     name = source if stream == source else f"{source} in {stream}"
-    whole = rows[0]
-    learn = next(row.learn for row in rows if row.learn)
+    whole, learn = rows[0], rows[-1].learn
     size = f"{whole.n} questions, {whole.conversations} conversations, {whole.orders} orders"
     return f"\n{name}: {size}, {whole.protocol}, learn={learn}, packing {whole.packing}"
 
@@ -130,6 +133,11 @@ def _by_position(title: str, rows: Sequence[LearningRow], cell: Callable[[Learni
             table.add_row(position if row_number == 0 else "", name, *(cell(row) for row in mine))
         table.add_section()
     return table
+
+
+def _gain(row: LearningRow) -> str:
+    spread = "" if row.gain_low_t is None else f" ({row.gain_low_t:+.3f} to {row.gain_high_t:+.3f})"
+    return f"{row.gain:+.3f}{spread} {row.gain_wins}/{row.conversations} {row.changed:.0%}"
 
 
 def _place(rows: Sequence[LearningRow]) -> Callable[[LearningRow], tuple[int, int]]:

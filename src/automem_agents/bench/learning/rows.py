@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ from automem_agents.bench.learning.prequential import Asked, Lived, Setup
 from automem_agents.bench.rows import Row, row_of
 from automem_agents.bench.run import REFERENCE, Outcome
 from automem_agents.bench.score import Shown
+from automem_agents.bench.systems import WholeTurns
 
 LEARNER = "automem_learned"
 POSITIONS: Mapping[str, tuple[int, float]] = {
@@ -37,6 +38,8 @@ class LearningRow(Row):
         orders: number of orders that the mean is over.
         changed: share of questions that were shown another set than with nothing learned; None for a fixed ranking.
         learned: share of recalls that a learned policy decided; None where nothing was recalled.
+        gain: difference from the memory itself with nothing learned, whose ranking isn't quite that of the rules; None
+            for a fixed ranking.
     """
 
     protocol: str
@@ -47,11 +50,17 @@ class LearningRow(Row):
     orders: int
     changed: float | None
     learned: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    gain_low_t: float | None
+    gain_high_t: float | None
+    gain_wins: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detail:
-    """What one conversation, or one order, brought at a budget: recall, and the difference from the rules."""
+    """What one conversation, or one order, brought at a budget; ``difference`` and ``gain`` as in the rows."""
 
     stream: str
     source: str
@@ -62,6 +71,7 @@ class Detail:
     n: int
     recall: float
     difference: float
+    gain: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,11 @@ class Study:
     feedback: str
     lived: Sequence[Lived]
 
+    @property
+    def orders(self) -> int:
+        """Number of orders that were lived through."""
+        return len({one.job.stream.order for one in self.lived})
+
 
 def studies_of(lived: Sequence[Lived], protocol: str = "prequential") -> list[Study]:
     """Group streams by their name and mode."""
@@ -83,47 +98,64 @@ def studies_of(lived: Sequence[Lived], protocol: str = "prequential") -> list[St
 
 
 def rows_of(studies: Sequence[Study], fixed: Sequence[Outcome], setup: Setup) -> list[LearningRow]:
-    """Return all rows; the fixed rankings stand once in every stream."""
-    rows: dict[tuple[object, ...], LearningRow] = {}
-    for study in studies:
-        for source in _sources(study):
-            for row in _rows(study, source, fixed, setup):
-                rows.setdefault((row.stream, row.source, row.feedback, row.system, row.position, row.budget), row)
-    return list(rows.values())
+    """Return all rows, by stream and source; the fixed rankings stand once in each."""
+    rows: list[LearningRow] = []
+    for stream in dict.fromkeys(study.stream for study in studies):
+        mine = [study for study in studies if study.stream == stream]
+        for source in sorted({source for study in mine for source in _sources(study)}):
+            for number, study in enumerate(mine):
+                found = _rows(study, source, fixed, setup)
+                rows += [row for row in found if number == 0 or row.feedback is not None]
+    return rows
 
 
 def _sources(study: Study) -> list[str]:
     return sorted({asked.source for lived in study.lived for asked in _counted(lived)})
 
 
-def _rows(study: Study, source: str, fixed: Sequence[Outcome], setup: Setup) -> list[LearningRow]:
+def _rows(study: Study, source: str, fixed: Sequence[Outcome], setup: Setup) -> Iterator[LearningRow]:
     asked = [a for lived in study.lived for a in _counted(lived) if a.source == source]
     learned = averaged(asked)
     wanted = {outcome.question for outcome in learned}
     outcomes = [*(o for o in fixed if o.question in wanted), *learned]
     places = {q.id: place for talk in setup.talks.values() for place, q in enumerate(talk.scored, start=1)}
-    found = []
     for position, (first, last) in POSITIONS.items():
         here = [o for o in outcomes if first <= places[o.question] <= last]
         mine = [a for a in asked if first <= places[a.question] <= last]
         for system in dict.fromkeys(o.system for o in here):
-            own = system == LEARNER
             for budget in setup.plan.budgets:
-                row = row_of(here, source, system, budget, setup.plan, setup.seed)
-                found.append(
-                    LearningRow(
-                        **asdict(row),
-                        protocol=study.protocol,
-                        stream=study.stream,
-                        feedback=study.feedback if own else None,
-                        position=position,
-                        learn=setup.learn if own else None,
-                        orders=len(study.lived),
-                        changed=_mean([a.changed[budget] for a in mine]) if own else None,
-                        learned=_mean([a.learned for a in mine if a.learned is not None]) if own else None,
-                    )
-                )
-    return found
+                yield _row(study, position, here, mine, source, system, budget, setup)
+
+
+def _row(
+    study: Study,
+    position: str,
+    outcomes: Sequence[Outcome],
+    asked: Sequence[Asked],
+    source: str,
+    system: str,
+    budget: int,
+    setup: Setup,
+) -> LearningRow:
+    row, own = row_of(outcomes, source, system, budget, setup.plan, setup.seed), system == LEARNER
+    gain = row_of(outcomes, source, system, budget, setup.plan, setup.seed, reference=WholeTurns.name)
+    return LearningRow(
+        **asdict(row),
+        protocol=study.protocol,
+        stream=study.stream,
+        feedback=study.feedback if own else None,
+        position=position,
+        learn=setup.learn if own else None,
+        orders=study.orders,
+        changed=_mean([a.changed[budget] for a in asked]) if own else None,
+        learned=_mean([a.learned for a in asked if a.learned is not None]) if own else None,
+        gain=gain.difference if own else None,
+        gain_low=gain.difference_low if own else None,
+        gain_high=gain.difference_high if own else None,
+        gain_low_t=gain.difference_low_t if own else None,
+        gain_high_t=gain.difference_high_t if own else None,
+        gain_wins=gain.wins if own else None,
+    )
 
 
 def _counted(lived: Lived) -> list[Asked]:
@@ -158,40 +190,38 @@ def _mean_shown(shown: Sequence[Shown]) -> Shown:
 
 
 def details_of(studies: Sequence[Study], fixed: Sequence[Outcome], budgets: Sequence[int]) -> list[Detail]:
-    """Return recall and difference from the rules by conversation (mean over orders), and by order."""
-    rules = {o.question: o for o in fixed if o.system == REFERENCE}
-
-    def details(
-        study: Study, source: str, mine: Sequence[Asked], conversation: str | None, order: int | None
-    ) -> list[Detail]:
-        return [
-            Detail(
-                stream=study.stream,
-                source=source,
-                feedback=study.feedback,
-                conversation=conversation,
-                order=order,
-                budget=budget,
-                n=len({a.question for a in mine}),
-                recall=_mean([a.shown[budget].recall for a in mine]) or 0.0,
-                difference=_mean([a.shown[budget].recall - rules[a.question].shown[budget].recall for a in mine])
-                or 0.0,
-            )
-            for budget in budgets
-        ]
-
+    """Return recall and differences by conversation (mean over orders), and by order."""
+    recalls: dict[tuple[str, str, int], float] = {
+        (o.system, o.question, budget): o.shown[budget].recall for o in fixed for budget in budgets
+    }
     found = []
     for study in studies:
-        for source in _sources(study):
-            asked = [
-                (lived.job.stream.order, a) for lived in study.lived for a in _counted(lived) if a.source == source
-            ]
-            for conversation in sorted({a.conversation for _, a in asked}):
-                found += details(
-                    study, source, [a for _, a in asked if a.conversation == conversation], conversation, None
+        groups: dict[tuple[str, str | None, int | None], list[Asked]] = {}
+        for lived in study.lived:
+            for asked in _counted(lived):
+                groups.setdefault((asked.source, asked.conversation, None), []).append(asked)
+                groups.setdefault((asked.source, None, lived.job.stream.order), []).append(asked)
+        for (source, conversation, order), mine in groups.items():
+            for budget in budgets:
+                own = np.array([a.shown[budget].recall for a in mine])
+                rules, unlearned = (
+                    np.array([recalls[system, a.question, budget] for a in mine])
+                    for system in (REFERENCE, WholeTurns.name)
                 )
-            for order in sorted({order for order, _ in asked}):
-                found += details(study, source, [a for o, a in asked if o == order], None, order)
+                found.append(
+                    Detail(
+                        stream=study.stream,
+                        source=source,
+                        feedback=study.feedback,
+                        conversation=conversation,
+                        order=order,
+                        budget=budget,
+                        n=len({a.question for a in mine}),
+                        recall=round(float(own.mean()), 6),
+                        difference=round(float((own - rules).mean()), 6),
+                        gain=round(float((own - unlearned).mean()), 6),
+                    )
+                )
     return found
 
 

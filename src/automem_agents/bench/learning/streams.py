@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, permutations, zip_longest
 from math import factorial
 
@@ -61,3 +61,20 @@ def streams_of(talks: Sequence[Conversation], count: int, seed: int) -> list[Str
             rounds = zip_longest(*(mine[i % len(mine)] for mine in orders.values()))
             streams.append(Stream(INTERLEAVED, i, tuple(c for c in chain.from_iterable(rounds) if c is not None)))
     return streams
+
+
+def transferring(learned: Sequence[Conversation], used: Sequence[Conversation], count: int, seed: int) -> list[Stream]:
+    """Return the streams of ``learned``, each with all of ``used`` asked after it."""
+    frozen = tuple(talk.id for talk in used)
+    return [replace(stream, frozen=frozen) for stream in streams_of(learned, count, seed)]
+
+
+def leaving_one_out(talks: Sequence[Conversation], count: int, seed: int) -> list[Stream]:
+    """Return, for each conversation, streams of all others of all sources with that one asked after them."""
+    streams = streams_of(talks, count, seed)
+    mixed = [stream for stream in streams if stream.name == streams[-1].name]
+    return [
+        replace(stream, conversations=tuple(i for i in stream.conversations if i != left), frozen=(left,))
+        for stream in mixed
+        for left in sorted(stream.conversations)
+    ]
