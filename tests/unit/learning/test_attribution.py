@@ -171,10 +171,11 @@ def test_the_order_of_the_records_does_not_matter(order: list[int]) -> None:
 def test_another_process_says_the_same_to_the_last_digit() -> None:
     program = (
         "from automem_agents.learning.attribution import attribute\n"
-        "words = 'alpha beta gamma delta epsilon zeta eta theta iota kappa'.split()\n"
-        "records = [' '.join(words[i:i + 5]) for i in range(6)]\n"
-        "weight = lambda term: 0.1 * len(term) + sum(map(ord, term)) / 777\n"
-        "print(attribute(' '.join(words), 'gamma zeta alpha', records, weight), attribute('eta iota', '', records, weight))"
+        "words = [f'{a}{b}{c}' for a in 'bcdfg' for b in 'aeiou' for c in 'klmnp']\n"
+        "records = [' '.join(words[i : i + 40]) for i in range(0, 120, 20)]\n"
+        "weight = lambda term: 1 / (1 + sum(map(ord, term)) % 97)\n"
+        "for start in range(0, 60, 7):\n"
+        "    print(attribute(' '.join(words[start : start + 30]), ' '.join(words[::9]), records, lambda t: 9 * weight(t)))"
     )
     said = {
         subprocess.run(
@@ -183,3 +184,4 @@ def test_another_process_says_the_same_to_the_last_digit() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(said) == 1
+    assert said.pop().count(b"Use(") > 5

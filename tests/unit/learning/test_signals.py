@@ -105,6 +105,13 @@ def test_an_answer_to_the_agents_question_is_no_correction() -> None:
     assert corrects("You live in Rome.", "No, in Lyon.")
 
 
+def test_a_long_sentence_needs_a_cue() -> None:
+    task = "Write a letter to Ines in Lyon, not to Omar in Paris, and thank her for the week in April that we all liked so much"
+    assert len(task) > 100
+    assert not corrects("Your letter to Omar in Paris is ready.", f"{task}, with a stamp.")
+    assert corrects("Your letter to Omar in Paris is ready.", f"That's wrong. {task}.")
+
+
 def test_a_question_restates_nothing() -> None:
     assert restates("Does my sister Ines live in Lyon?", signal_pairs.KNOWN, rarity) == ()
 
