@@ -12,7 +12,7 @@ from typing import NamedTuple
 from automem_agents.learning.overlap import Match, Rarity, matches
 from automem_agents.learning.words import LIMIT
 
-SCORE = 4.5  # about what one word weighs that 1 record of 90 has
+SCORE = 4.5  # what one word weighs that 1 record of 130 has, or each 90th of many
 MOST_USED = 2
 MOST_CITED = 4  # an answer that cites more than that names none in particular
 _CITATION = re.compile(r"\[\s*m\d{1,6}(?:\s*[,;]\s*m\d{1,6}){0,50}\s*\]")
