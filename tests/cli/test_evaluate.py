@@ -45,8 +45,9 @@ def test_the_table_says_what_was_earned_and_how_sure_that_is(run: Run, explored:
     assert shown.exit_code == 0, shown.output
     assert f"{RECALLS}, {RECALLS} with a reward, {RECALLS} of those explored" in shown.stdout
     assert "the mean score of their feedback" in shown.stdout
+    assert f"rules@1 on what rules@1 logged, by set: {RECALLS} recalls, effective sample size" in shown.stdout
     for estimator in ("IPS", "SNIPS", "DR"):
-        assert re.search(rf"rules@1 +rules@1 +set +{estimator} +-?0\.\d+ +\[", shown.stdout)
+        assert re.search(rf"{estimator} +-?0\.\d+ +\[-?0\.\d+, ", shown.stdout)
     assert "not significant" in shown.stdout
     assert f"warning: only {RECALLS} of {RECALLS} recalls have a reward" in shown.stdout
 
@@ -82,7 +83,7 @@ def test_the_plot(run: Run, explored: Path, tmp_path: Path, name: str) -> None:
     begins = {"gains.svg": b"<?xml", "gains.png": b"\x89PNG"}[name]
     assert path.read_bytes().startswith(begins)
     if name == "gains.svg":
-        assert "rules@1 on rules@1, by set, SNIPS" in path.read_text(encoding="utf-8")
+        assert f"rules@1 on what rules@1 logged, by set: {RECALLS} recalls" in path.read_text(encoding="utf-8")
 
 
 def test_a_plot_of_nothing(run: Run, peanuts: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from automem_agents.cli.options import DEFAULT_APP, DEFAULT_STORE, Agent, AnyUser, App, Format, Output, Store, examples
-from automem_agents.cli.output import emit, printable, progress, sheet, table
+from automem_agents.cli.output import count, emit, printable, progress, sheet, table
 from automem_agents.cli.session import opened
 from automem_agents.errors import InvalidInput
 
@@ -18,20 +19,7 @@ if TYPE_CHECKING:
     from automem_agents.learning.evaluation import Evaluated, Evaluation
 
 commands = typer.Typer()
-_COLUMNS = (
-    "!logged by",
-    "!target",
-    "by",
-    "estimator",
-    ">value",
-    "!95 %",
-    ">gain",
-    "!95 %",
-    "",
-    ">ESS",
-    ">n",
-    ">outside",
-)
+_COLUMNS = ("estimator", ">value", "!95 %", ">gain", "!95 %", "!")
 _REWARD_OF = {"credit": "credit assignment", "feedback": "the mean score of their feedback"}
 
 
@@ -85,34 +73,36 @@ def _view(evaluation: Evaluation) -> RenderableType:
         }
     )
     parts: list[RenderableType] = [facts]
+    for title, rows in groupby(evaluation.rows, _title):
+        parts += [Text(), table(_COLUMNS, map(_row, rows), title=title)]
     if evaluation.rows:
-        parts.append(table(_COLUMNS, map(_row, evaluation.rows)))
         parts.append(Text(_LEGEND, style="dim"))
     parts += [Text(f"warning: {printable(warning)}", style="yellow") for warning in evaluation.warnings]
     return Group(*parts)
 
 
 _LEGEND = (
-    "value: reward of a recall; gain: against what was earned on the same recalls. by record: assumes that rewards of\n"
-    "records add up. ESS: effective sample size; n: recalls used; outside: share of what the target shows that had no\n"
-    "chance in the log, and is left out. A gain is significant if its whole interval is above 0."
+    "value: mean reward of a recall. gain: what it is above that earned on the same recalls; significant if its whole "
+    "interval is above 0. By record: assumes that rewards of records add up. Out of support: recalls for which the "
+    "target shows what the log gave no chance; they are left out.\n"
 )
+
+
+def _title(row: Evaluated) -> str:
+    return (
+        f"{row.target} on what {row.logged_by} logged, by {row.unit}: {count(row.decisions, 'recall')}, "
+        f"effective sample size {row.ess:.{0 if row.ess >= 10 else 1}f}, {row.out_of_support:.0%} out of support"
+    )
 
 
 def _row(row: Evaluated) -> tuple[object, ...]:
     return (
-        row.logged_by,
-        row.target,
-        row.unit,
         row.estimator,
         _number(row.value),
         _interval(row.low, row.high),
         _number(row.gain, sign=True),
         _interval(row.gain_low, row.gain_high),
         "significant" if row.significant else "not significant",
-        f"{row.ess:.0f}",
-        str(row.decisions),
-        f"{row.out_of_support:.0%}",
     )
 
 

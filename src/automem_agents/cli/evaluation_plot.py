@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,34 +65,32 @@ def draw(rows: Sequence[Evaluated], path: Path) -> None:
 
 
 def _figure(rows: Sequence[Evaluated]) -> Figure:
-    figure: Figure = require("matplotlib.figure", "bench").Figure(
-        figsize=(11, 1.6 + 0.42 * max(len(rows), 2)), layout="constrained"
-    )
-    value, gain = figure.subplots(1, 2, sharey=True)
-    for place, row in enumerate(rows):
-        _interval(value, place, row.estimator, (row.value, row.low, row.high))
-        _interval(gain, place, row.estimator, (row.gain, row.gain_low, row.gain_high))
-        gain.annotate(
-            f"ESS {row.ess:.0f} of {row.decisions}, {row.out_of_support:.0%} outside",
-            xy=(1.02, place),
-            xycoords=("axes fraction", "data"),
-            fontsize=8,
-            va="center",
-            annotation_clip=False,
+    parts = [list(part) for _, part in groupby(rows, lambda row: (row.logged_by, row.target, row.unit))]
+    size = (9, 0.6 + 1.9 * max(len(parts), 1))
+    figure: Figure = require("matplotlib.figure", "bench").Figure(figsize=size, layout="constrained")
+    if not parts:
+        figure.text(0.5, 0.5, "no recall with a reward", ha="center")
+    for part, panels in zip(parts, figure.subfigures(len(parts), 1, squeeze=False)[:, 0] if parts else (), strict=True):
+        first = part[0]
+        panels.suptitle(
+            f"{first.target} on what {first.logged_by} logged, by {first.unit}: {first.decisions} recalls, effective sample "
+            f"size {first.ess:.{0 if first.ess >= 10 else 1}f}, {first.out_of_support:.0%} out of support",
+            fontsize=10,
+            fontweight="bold",
+            x=0.01,
+            ha="left",
         )
-    for place in range(1, len(rows)):
-        if _group(rows[place]) != _group(rows[place - 1]):
-            for axes in (value, gain):
-                axes.axhline(place - 0.5, color="#999999", linewidth=0.8)
-    value.set_yticks(range(len(rows)), [_name(row) for row in rows])
-    value.set_ylim(max(len(rows), 1) - 0.5, -0.5)
-    gain.axvline(0, color="#000000", linewidth=1)
-    value.set_title("Reward of a recall, 95 % intervals", loc="left", fontweight="bold")
-    gain.set_title("More than was earned", loc="left", fontweight="bold")
-    value.set_xlabel("reward")
-    gain.set_xlabel("difference of rewards")
-    if not rows:
-        value.annotate("no recall with a reward", xy=(0.5, 0.5), xycoords="axes fraction", ha="center")
+        value, gain = panels.subplots(1, 2, sharey=True)
+        for place, row in enumerate(part):
+            _interval(value, place, row.estimator, (row.value, row.low, row.high))
+            _interval(gain, place, row.estimator, (row.gain, row.gain_low, row.gain_high))
+        for axes in (value, gain):
+            axes.locator_params(axis="x", nbins=5)
+        value.set_yticks(range(len(part)), [row.estimator for row in part])
+        value.set_ylim(len(part) - 0.5, -0.5)
+        gain.axvline(0, color="#000000", linewidth=1)
+        value.set_xlabel("reward of a recall, with 95 % interval")
+        gain.set_xlabel("what it is above that earned")
     return figure
 
 
@@ -102,11 +101,3 @@ def _interval(axes: Axes, place: int, estimator: str, numbers: tuple[float | Non
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
     if middle is not None:
         axes.plot([middle], [place], color=colour, marker=marker, markersize=7)
-
-
-def _group(row: Evaluated) -> tuple[str, str, str]:
-    return row.logged_by, row.target, row.unit
-
-
-def _name(row: Evaluated) -> str:
-    return f"{row.target} on {row.logged_by}, by {row.unit}, {row.estimator}"

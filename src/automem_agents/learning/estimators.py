@@ -10,8 +10,8 @@ The importance weight is w_i = 1[S_i = T_i] / P_i(S_i). Decisions with P_i(T_i) 
 in the log says what T_i would have earned. They are left out, and their share is reported; nothing is put in for them.
 Slate estimators use the probability of the set and assume nothing about how its reward comes about. Item estimators use
 the inclusion probability p_ij of each record j and its own reward r_ij, and **assume an additive reward**: a set earns
-the sum of what its records earn, whatever stands beside them. Then T_i earns the sum over j in T_i, and a record with
-p_ij = 0 is outside of the support.
+the sum of what its records earn, whatever stands beside them. Then T_i earns the sum over j in T_i, and a decision with
+p_ij = 0 for a j in T_i is outside of the support.
 
 All intervals are 95 %. They are Student's t intervals of the mean of n independent terms, with the larger of two
 variances: that of the terms, and that which the logged probabilities imply for the residual rewards seen (see
@@ -67,12 +67,12 @@ class Estimate:
 class Terms:
     """What the estimators need of n logged decisions.
 
-    A slate has one part, the set; for item estimators the parts are the records of T_i inside the support. Those arrays
-    that are (n,) hold sums over the parts of each decision.
+    A slate has one part, the set; for item estimators the parts are the records of T_i. Those arrays that are (n,) hold
+    sums over the parts of each decision.
 
     Attributes:
         earned: (n,) reward of what was shown: r, or the sum of r_j over S.
-        parts: (n,) how many parts of the target are inside the support: 1, or the number of records.
+        parts: (n,) how many parts the target has: 1, or the number of its records.
         weight: (n,) sum of the importance weights w_j = 1[shown] / p_j.
         weighted: (n,) sum of w_j r_j.
         predicted: (n,) sum of q_j: what the reward model says of the target.
@@ -120,6 +120,7 @@ def slate_terms(
 
 
 def item_terms(
+    decisions: int,
     decision: NDArray[np.int64],
     rewards: Numbers,
     probability: Numbers,
@@ -130,18 +131,18 @@ def item_terms(
     """Return the terms of item estimators, which assume that rewards add up.
 
     Args:
+        decisions: n.
         decision: (m,) the decision, 0 to n - 1, of each record that was shown or that the target shows.
         rewards: (m,) r_ij; of a record that was not shown, any number.
-        probability: (m,) the inclusion probability p_ij, above 0: only records inside the support.
+        probability: (m,) the inclusion probability p_ij, above 0: only decisions inside the support.
         shown: (m,) whether it was shown.
         in_target: (m,) whether the target shows it.
         predicted: (m,) q_ij.
     """
     weight = shown * in_target / probability
-    count = int(decision.max(initial=-1)) + 1
 
     def total(values: Numbers) -> Numbers:
-        return np.bincount(decision, values, count).astype(np.float64)
+        return np.bincount(decision, values, decisions).astype(np.float64)
 
     return Terms(
         earned=total(np.where(shown, rewards, 0.0)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
@@ -16,14 +16,12 @@ from automem_agents.features import SETS
 from automem_agents.learning.estimators import (
     ESTIMATORS,
     Interval,
-    Numbers,
     Terms,
     check_weights,
     effective_sample_size,
-    item_terms,
-    slate_terms,
 )
 from automem_agents.learning.logged import LeftOut, LoggedRead, count_reads, rewarded_reads
+from automem_agents.learning.samples import RecordSample, SetSample
 from automem_agents.policies import RulesPolicy
 from automem_agents.protocols import Policy, ReadProblem
 from automem_agents.store import MemoryStore
@@ -49,7 +47,8 @@ class Evaluated:
         gain, gain_low, gain_high: how much more that is than what was earned on the same decisions.
         ess: effective sample size.
         decisions: how many were used.
-        out_of_support: share of what the target shows (sets, or records) that the log gave no chance; it is left out.
+        out_of_support: share of recalls for which the target shows what the log gave no chance: a set, or a record. They
+            are left out.
         weight_mean: of the importance weights; 1 on average if the logged probabilities are right.
         weights_doubtful: whether chance hardly explains how far that is from 1.
     """
@@ -182,8 +181,8 @@ class _Log:
 
     def __init__(self) -> None:
         self.left_out: Counter[str] = Counter()
-        self._sets = _Sets()
-        self._records = _Records()
+        self._sets = SetSample()
+        self._records = RecordSample()
 
     def add(self, read: LoggedRead, target: Policy, model: RewardModel | None) -> None:
         wanted = target_set(read, target)
@@ -196,98 +195,10 @@ class _Log:
             self._records.add(read, wanted, predicted)
 
     def rows(self, logged_by: str, target: str) -> Iterable[Evaluated]:
-        if self._sets.count:
+        if self._sets.decisions:
             yield from _rows(logged_by, target, "set", self._sets.terms(), self._sets.out_of_support)
-        if self._records.count:
+        if self._records.decisions:
             yield from _rows(logged_by, target, "record", self._records.terms(), self._records.out_of_support)
-
-
-@dataclass
-class _Sets:
-    """Decisions as one set each."""
-
-    count: int = 0
-    rewards: list[float] = field(default_factory=list)
-    probability: list[float] = field(default_factory=list)
-    is_target: list[bool] = field(default_factory=list)
-    predicted: list[tuple[float, float]] = field(default_factory=list)
-
-    def add(self, read: LoggedRead, wanted: frozenset[int], predicted: Numbers | None) -> None:
-        self.count += 1
-        chance = {frozenset(outcome.shown.tolist()): outcome.probability for outcome in read.outcomes}
-        if not chance.get(wanted, 0):
-            return
-        self.rewards.append(read.reward)
-        self.probability.append(chance[wanted])
-        self.is_target.append(wanted == frozenset(read.shown.nonzero()[0].tolist()))
-        if predicted is not None:
-            self.predicted.append((float(predicted[list(wanted)].sum()), float(predicted[read.shown].sum())))
-
-    @property
-    def out_of_support(self) -> float:
-        return 1 - len(self.rewards) / self.count
-
-    def terms(self) -> Terms:
-        rewards = np.array(self.rewards)
-        of_target, of_shown = (
-            np.array(self.predicted).reshape(-1, 2).T if self.predicted else 2 * (others_mean(rewards),)
-        )
-        return slate_terms(rewards, np.array(self.probability), np.array(self.is_target, np.bool_), of_target, of_shown)
-
-
-@dataclass
-class _Records:
-    """Decisions as sums over their records; where credit was assigned, a shown record without any counts as 0."""
-
-    count: int = 0
-    wanted: int = 0
-    outside: int = 0
-    decision: list[NDArray[np.int64]] = field(default_factory=list)
-    rewards: list[Numbers] = field(default_factory=list)
-    probability: list[Numbers] = field(default_factory=list)
-    shown: list[NDArray[np.bool_]] = field(default_factory=list)
-    in_target: list[NDArray[np.bool_]] = field(default_factory=list)
-    predicted: list[Numbers] = field(default_factory=list)
-
-    def add(self, read: LoggedRead, wanted: frozenset[int], predicted: Numbers | None) -> None:
-        in_target = np.isin(np.arange(len(read.shown)), list(wanted))
-        self.wanted += len(wanted)
-        self.outside += int((in_target & (read.inclusion <= 0)).sum())
-        used = (in_target | read.shown) & (read.inclusion > 0)
-        self.decision.append(np.full(int(used.sum()), self.count))
-        self.rewards.append(np.nan_to_num(read.credits[used]))
-        self.probability.append(read.inclusion[used])
-        self.shown.append(read.shown[used])
-        self.in_target.append(in_target[used])
-        if predicted is not None:
-            self.predicted.append(predicted[used])
-        self.count += 1
-
-    @property
-    def out_of_support(self) -> float:
-        return self.outside / self.wanted if self.wanted else 0.0
-
-    def terms(self) -> Terms:
-        decision, rewards = np.concatenate(self.decision), np.concatenate(self.rewards)
-        shown = np.concatenate(self.shown)
-        predicted = (
-            np.concatenate(self.predicted) if self.predicted else _means_of_other_decisions(decision, rewards, shown)
-        )
-        in_target = np.concatenate(self.in_target)
-        return item_terms(decision, rewards, np.concatenate(self.probability), shown, in_target, predicted)
-
-
-def others_mean(rewards: Numbers) -> Numbers:
-    """Return for each reward (n,) the mean of the others: a constant model that has not seen what it predicts."""
-    means: Numbers = (rewards.sum() - rewards) / max(len(rewards) - 1, 1)
-    return means
-
-
-def _means_of_other_decisions(decision: NDArray[np.int64], rewards: Numbers, shown: NDArray[np.bool_]) -> Numbers:
-    """Return for each record (m,) the mean reward of the records that other decisions showed."""
-    sums, sizes = np.bincount(decision, rewards * shown), np.bincount(decision, shown)
-    means: Numbers = ((sums.sum() - sums) / np.maximum(sizes.sum() - sizes, 1))[decision]
-    return means
 
 
 def _rows(
@@ -340,7 +251,7 @@ def _about_rows(rows: Sequence[Evaluated]) -> Iterable[str]:
         if row.ess < LOW_ESS:
             yield f"{who}: the effective sample size is {row.ess:.0f}, below {LOW_ESS}: the intervals rest on few decisions"
         if row.out_of_support > MUCH_OUTSIDE:
-            yield f"{who}: {row.out_of_support:.0%} of what it shows had no chance in the log; the values are of the rest"
+            yield f"{who}: for {row.out_of_support:.0%} of recalls it shows what had no chance in the log; the values are of the rest"
         if row.weights_doubtful:
             yield (
                 f"{who}: the importance weights are {row.weight_mean or 0:.2f} on average and should be 1: "

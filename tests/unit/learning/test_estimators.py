@@ -98,6 +98,7 @@ class RecordWorld:
         # other near ties are worth BASE; they are outside of the target, and count in what was earned
         others = (taken > 1) * (rng.random(n) < BASE + rng.uniform(-0.2, 0.2, n))
         terms = item_terms(
+            n,
             np.repeat(np.arange(n), 4),
             rewards.ravel(),
             np.tile(chance, n),
@@ -212,6 +213,7 @@ def test_effective_sample_size_by_hand() -> None:
 
 def test_records_by_hand() -> None:
     terms = item_terms(
+        decisions=2,
         decision=np.array([0, 0, 0, 1]),
         rewards=np.array([1.0, 0.5, np.nan, 0.25]),  # the third was not shown
         probability=np.array([1.0, 0.8, 0.2, 0.5]),
