@@ -20,6 +20,7 @@
     ├── DeadlineExceeded               an operation took longer than its deadline (only with strict=True)
     ├── BreakerOpen                    memory is paused after repeated failures (only with strict=True)
     ├── PolicyError                    a policy chose what isn't legal
+    ├── ModelError                     a saved value model is damaged, or something else
     └── MissingExtra (ImportError)     an optional part isn't installed
 """
 
@@ -96,6 +97,10 @@ class BreakerOpen(AutoMemError):
 
 class PolicyError(AutoMemError):
     """A policy chose what isn't legal."""
+
+
+class ModelError(AutoMemError):
+    """A saved value model is damaged, or something else."""
 
 
 class MissingExtra(AutoMemError, ImportError):

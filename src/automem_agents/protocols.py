@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class VectorIndex(Protocol):
 
 
 class ValueModel(Protocol):
-    """Predicts the value of an action from its features."""
+    """Predicts the value of an action from its features; each row by itself, so that their order doesn't matter."""
 
     @property
     def name(self) -> str:
@@ -90,8 +90,38 @@ class ValueModel(Protocol):
         """Version of the parameters."""
         ...
 
-    def predict(self, features: NDArray[np.float16]) -> Floats:
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the d columns it was made for."""
+        ...
+
+    def predict(self, features: NDArray[Any]) -> NDArray[np.float64]:
         """Map features (n, d) to values (n,)."""
+        ...
+
+
+class SavableValueModel(ValueModel, Protocol):
+    """A value model that can be kept as bytes."""
+
+    def save(self) -> bytes:
+        """Return it as bytes that ``load`` takes."""
+        ...
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Return what was saved, with the same predictions to the last bit, or raise ModelError."""
+        ...
+
+
+class OnlineValueModel(SavableValueModel, Protocol):
+    """A value model that learns from one decision after the other."""
+
+    def update(self, features: NDArray[Any], labels: NDArray[Any], weights: NDArray[Any]) -> None:
+        """Learn from features (n, d) with labels (n,) from 0 to 1 and weights (n,)."""
+        ...
+
+    def clone(self) -> Self:
+        """Return an equal one that learns on its own."""
         ...
 
 
