@@ -107,7 +107,7 @@ def insert_policy(connection: Connection, row: NewPolicy) -> PolicyRow:
 def policy_rows(connection: Connection, name: str | None = None) -> list[PolicyRow]:
     """Return the versions of a policy, or of all, the newest first."""
     statement = _COLUMNS if name is None else _COLUMNS.where(policies.c.name == name)
-    return [PolicyRow(*row) for row in connection.execute(statement.order_by(policies.c.seq.desc()))]
+    return [PolicyRow._make(row) for row in connection.execute(statement.order_by(policies.c.seq.desc()))]
 
 
 def policy_row(connection: Connection, name: str, version: int) -> PolicyRow:
@@ -119,13 +119,13 @@ def policy_row(connection: Connection, name: str, version: int) -> PolicyRow:
     row = connection.execute(_COLUMNS.where(_is(name, version))).first()
     if row is None:
         raise NotFound(f"there is no policy {name}@{version}; automem-agents policy list shows those that there are")
-    return PolicyRow(*row)
+    return PolicyRow._make(row)
 
 
 def active_row(connection: Connection, name: str) -> PolicyRow | None:
     """Return the version that rules, None where none does."""
     row = connection.execute(_COLUMNS.where(policies.c.name == name, policies.c.active)).first()
-    return None if row is None else PolicyRow(*row)
+    return None if row is None else PolicyRow._make(row)
 
 
 def active_version(connection: Connected, name: str) -> int | None:
@@ -138,7 +138,7 @@ def row_with(connection: Connection, name: str, sha256: str) -> PolicyRow | None
     """Return the newest version that has these parameters."""
     found = _COLUMNS.where(policies.c.name == name, policies.c.sha256 == sha256, _kept())
     row = connection.execute(found.order_by(policies.c.seq.desc()).limit(1)).first()
-    return None if row is None else PolicyRow(*row)
+    return None if row is None else PolicyRow._make(row)
 
 
 def parameters_of(connection: Connection, name: str, version: int) -> bytes:
@@ -190,7 +190,7 @@ def ledger_rows(connection: Connection, limit: int, policy_seqs: Sequence[int] |
     statement = select(ledger.c.seq, ledger.c.event, ledger.c.numbers, ledger.c.recorded_at)
     if policy_seqs is not None:
         statement = statement.where(_POLICY.in_(list(policy_seqs)))
-    return [LedgerRow(*row) for row in connection.execute(statement.order_by(ledger.c.seq.desc()).limit(limit))]
+    return [LedgerRow._make(row) for row in connection.execute(statement.order_by(ledger.c.seq.desc()).limit(limit))]
 
 
 def forget_namespace(connection: Connection, namespace: int, now: int) -> int:

@@ -109,7 +109,7 @@ class MeanInterval:
         >>> for i in range(400):
         ...     seen.add(i % 2)
         >>> tuple(round(bound, 2) for bound in seen.bounds(0.05))
-        (0.38, 0.62)
+        (0.4, 0.6)
     """
 
     count: int = 0
