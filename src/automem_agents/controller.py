@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
@@ -12,15 +13,16 @@ from typing import TYPE_CHECKING, Self, Unpack
 from automem_agents._async import to_async
 from automem_agents.clock import SystemClock
 from automem_agents.embedders import WordLlamaEmbedder
-from automem_agents.errors import InvalidInput
+from automem_agents.errors import AutoMemError, InvalidInput
 from automem_agents.guard import Guard
 from automem_agents.guarded import guarded_observe, guarded_read
 from automem_agents.health import Health, health_of
 from automem_agents.journal.decisions import newest_decisions
+from automem_agents.learning.learning import Learning
 from automem_agents.operations.checks import checked_count, checked_path, checked_query
 from automem_agents.operations.consolidate import consolidate
 from automem_agents.operations.explain import explain
-from automem_agents.operations.feedback import feedback_on_decision, feedback_on_run
+from automem_agents.operations.feedback import Credit, feedback_on_decision, feedback_on_run, no_credit
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.items import SHARED, ItemStore
 from automem_agents.operations.log import load_decision
@@ -50,6 +52,8 @@ from automem_agents.types import (
     optional_id,
 )
 
+log = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
@@ -74,6 +78,10 @@ class MemoryController(RecordVerbs):
         self, store: MemoryStore, policy: Policy, defaults: Defaults, scrubber: Scrubber | None = None
     ) -> None:
         super().__init__(store, policy, defaults, scrubber)
+        self._learning: Learning | None = None
+        if store.settings.learn != "off" and isinstance(policy, RulesPolicy):
+            self._learning = Learning(store, policy, self._log)
+            self.policy = self._learning.policy
         self._guard = Guard(store.settings.breaker_failures, store.settings.breaker_seconds)
 
     @classmethod
@@ -183,6 +191,8 @@ class MemoryController(RecordVerbs):
         )
         recall, decision = guarded_read(self._guard, self.store, self.policy, request)
         self._log.add(namespace, decision)
+        if self._learning is not None and run_id is not None and recall.hits:
+            self._learning.recorder.asked(namespace, run_id, query, recall.token)
         return recall
 
     def observe(
@@ -216,7 +226,12 @@ class MemoryController(RecordVerbs):
         )
 
     def _observe(self, namespace: Namespace, turn: Turn) -> Receipt:
-        receipt, dropped = guarded_observe(self._guard, self.store, self.policy, namespace, turn, self._scrubber)
+        recorder = None if self._learning is None else self._learning.recorder
+        receipt, dropped = guarded_observe(
+            self._guard, self.store, self.policy, namespace, turn, self._scrubber, recorder
+        )
+        if turn.run_id is not None:
+            self._learn_soon()
         if dropped is not None:
             self._log.add(namespace, dropped)
         return receipt
@@ -236,13 +251,35 @@ class MemoryController(RecordVerbs):
             UnknownDecision, InvalidInput: if the token or the score is wrong.
         """
         self._log.flush()
-        return feedback_on_decision(self.store, checked_id("token", token), score, cited, key)
+        receipt = feedback_on_decision(self.store, checked_id("token", token), score, cited, key, self._credit)
+        self._learn_soon()
+        return receipt
+
+    @property
+    def _credit(self) -> Credit:
+        return no_credit if self._learning is None else self._learning.credit
+
+    def _end_run(self, namespace: Namespace, run_id: str) -> None:
+        """Take it that the last answer of a run stood; memory that fails here teaches nothing, and breaks nothing."""
+        if self._learning is None or self.store.journal.closed:
+            return
+        try:
+            self._learning.recorder.end(namespace, run_id)
+        except AutoMemError:
+            log.exception("what a run's last answer used could not be credited")
+        self._learning.soon()
+
+    def _learn_soon(self) -> None:
+        if self._learning is not None:
+            self._learning.soon()
 
     def _feedback_on_run(
         self, namespace: Namespace, run_id: str, score: float | str, key: str | None
     ) -> FeedbackReceipt:
         self._log.flush()
-        return feedback_on_run(self.store, namespace, run_id, score, key)
+        receipt = feedback_on_run(self.store, namespace, run_id, score, key, self._credit)
+        self._learn_soon()
+        return receipt
 
     def consolidate(self, **scope: Unpack[Scope]) -> list[Decision]:
         """Merge exact and near duplicates; each decision can be undone."""
@@ -293,7 +330,12 @@ class MemoryController(RecordVerbs):
         self._log.flush()
         namespace = self._defaults.optional_namespace(scope)
         with self.store.journal.read() as connection:
-            return explain(connection, self.policy, checked_id("decision_id", decision_id), namespace)
+            return explain(connection, self._policy_named, checked_id("decision_id", decision_id), namespace)
+
+    def _policy_named(self, label: str) -> Policy | None:
+        if label == f"{self.policy.name}@{self.policy.version}":
+            return self.policy
+        return None if self._learning is None else self._learning.policy_named(label)
 
     def decisions(
         self,
@@ -347,8 +389,13 @@ class MemoryController(RecordVerbs):
         return health_of(self.store, self._guard)
 
     def flush(self, timeout: float = 60.0) -> bool:
-        """Log pending decisions and wait until Chroma has caught up; False if that took longer than ``timeout``."""
+        """Log pending decisions, learn from what is known of them, and wait until Chroma has caught up.
+
+        Returns False if Chroma took longer than ``timeout`` seconds.
+        """
         self._log.flush()
+        if self._learning is not None:
+            self._learning.catch_up()
         return self.store.catch_up(timeout)
 
     def close(self) -> None:
@@ -356,6 +403,8 @@ class MemoryController(RecordVerbs):
         if not self.store.journal.closed:
             try:
                 self._log.flush()
+                if self._learning is not None:
+                    self._learning.close()
             finally:
                 self.store.close()
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from automem_agents.errors import DeadlineExceeded
 from automem_agents.guard import CALLERS_OWN, Guard
 from automem_agents.journal.decisions import NewDecision
+from automem_agents.learning.recorder import Recorder
 from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.messages import Turn
 from automem_agents.operations.read import ReadRequest, fallback, read
@@ -38,17 +39,31 @@ def guarded_read(guard: Guard, store: MemoryStore, policy: Policy, request: Read
 
 
 def guarded_observe(
-    guard: Guard, store: MemoryStore, policy: Policy, namespace: Namespace, turn: Turn, scrubber: Scrubber | None
+    guard: Guard,
+    store: MemoryStore,
+    policy: Policy,
+    namespace: Namespace,
+    turn: Turn,
+    scrubber: Scrubber | None,
+    recorder: Recorder | None,
 ) -> tuple[Receipt, NewDecision | None]:
     """Return the receipt of a turn, ``queued`` if memory is late, ``dropped`` if it failed, and what to log then.
 
     Raises:
         AutoMemError: what the caller did wrong; anything, if the settings are strict.
     """
+
+    def observed() -> Receipt:
+        if recorder is None:
+            return observe(store, policy, namespace, turn, scrubber)
+        recorder.prepare(namespace, turn)
+        receipt = observe(store, policy, namespace, turn, scrubber, recorder.note)
+        recorder.turned(namespace, turn)
+        return receipt
+
     try:
         store.warm()
-        receipt = guard.run(lambda: observe(store, policy, namespace, turn, scrubber), store.settings.observe_deadline)
-        return receipt, None
+        return guard.run(observed, store.settings.observe_deadline), None
     except CALLERS_OWN:
         raise
     except Exception as error:

@@ -134,12 +134,14 @@ class ReadProblem:
         features: (n, d), rounded to float16 before anything is scored, so that the log replays exactly.
         pack: maps an order of the n candidates to the positions that fit the budget.
         namespace: key of the namespace that is asked.
+        may_explore: whether a near tie may be shown; not where somebody just looks.
     """
 
     names: tuple[str, ...]
     features: NDArray[np.float16]
     pack: Callable[[Ints], Ints]
     namespace: int = 0
+    may_explore: bool = False
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ class Trajectory:
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, AutoMemError):
             self._close_as_failed(error)
+        elif error is None:
+            self._memory._end_run(self.namespace, self.run_id)
 
     def _close_as_failed(self, error: Exception) -> None:
         try:

@@ -270,6 +270,11 @@ class Gate:
 
     # -- verdicts ------------------------------------------------------------------------------------------------
 
+    @property
+    def any_open(self) -> bool:
+        """Whether the gate of some cluster is open."""
+        return any(attempt.open for attempt in self._attempts.values())
+
     def verdict(self, namespace: int, cluster: str) -> Verdict:
         """Return whether the learned policy may rule in a namespace.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,18 +58,19 @@ class Recorder:
         if run is None:
             return
         message, answer = said(turn)
-        with self._store.working_set(namespace.key, connection) as ws:
-            self._judge_previous(connection, run, message, ws.rarity)
-            for asked in run.asked:
-                row = _find(connection, asked)
-                if row is not None:
-                    credits.link_to_turn(connection, row.seq, turn_seq)
-                    self._attribute(connection, row, asked.query, answer, ws.rarity)
+        run.noted = turn.turn_id
+        rarity = partial(self._store.rarity, namespace.key)
+        self._judge_previous(connection, run, message, rarity)
+        for asked in run.asked:
+            row = _find(connection, asked)
+            if row is not None:
+                credits.link_to_turn(connection, row.seq, turn_seq)
+                self._attribute(connection, row, asked.query, answer, rarity)
 
     def turned(self, namespace: Namespace, turn: Turn) -> None:
-        """Go on to the next turn, once a turn is committed."""
-        self.runs.turn(namespace.key, turn.run_id, *said(turn), self._store.clock.now())
-        self.settle(self.runs.end_all(self._store.clock.now() - IDLE))
+        """Go on to the next turn, once a turn is committed; one that was committed before changes nothing."""
+        self.runs.turn(namespace.key, turn.run_id, turn.turn_id, *said(turn), now := self._store.clock.now())
+        self.settle(self.runs.end_all(now - IDLE))
 
     def end(self, namespace: Namespace, run_id: str) -> None:
         """Take it that the last answer of a run stood."""
@@ -89,7 +91,7 @@ class Recorder:
 
     def settle_orphans(self) -> None:
         """Credit READs whose process ended before anything more was heard of them."""
-        with self._store.journal.look() as connection:
+        with self._store.journal.read() as connection:
             waiting = credits.unsettled(connection, self._store.clock.now() - IDLE)
         if waiting:
             with self._store.journal.write() as connection:

@@ -27,6 +27,7 @@ class Run:
         asked: READs since the last turn.
         previous: those of the last turn.
         message, answer: what the user said in it, and what the agent did.
+        noted: id of the turn that was noted last, which may not be committed yet.
         seen: time of the last event, in microseconds.
     """
 
@@ -34,6 +35,7 @@ class Run:
     previous: list[Asked] = field(default_factory=list)
     message: str = ""
     answer: str = ""
+    noted: str = ""
     seen: int = 0
 
 
@@ -64,11 +66,12 @@ class Runs:
         with self._lock:
             return None if run_id is None else self._runs.get((namespace, run_id))
 
-    def turn(self, namespace: int, run_id: str | None, message: str, answer: str, now: int) -> None:
-        """Note that a turn has ended."""
+    def turn(self, namespace: int, run_id: str | None, turn_id: str, message: str, answer: str, now: int) -> None:
+        """Note that a turn has ended, if it is the one that was noted last."""
         with self._lock:
             run = None if run_id is None else self._runs.get((namespace, run_id))
-            if run is not None:
+            if run is not None and run.noted == turn_id:
+                run.noted = ""
                 run.previous, run.asked = run.asked, []
                 run.message, run.answer, run.seen = message, answer, now
 

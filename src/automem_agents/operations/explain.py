@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from sqlalchemy import Connection
 
-from automem_agents.features import READ
 from automem_agents.journal.decisions import decision_by_id, effects_of
 from automem_agents.journal.records import row_by_id
 from automem_agents.operations.log import to_decision
@@ -18,10 +17,16 @@ from automem_agents.types import Decision, Explanation, Namespace, Operation
 _SHOWN = 8  # runners-up in the text; the object has them all
 
 
+PolicyNamed = Callable[[str], Policy | None]
+
+
 def explain(
-    connection: Connection, policy: Policy, decision_id: str, namespace: Namespace | None = None
+    connection: Connection, policy_named: PolicyNamed, decision_id: str, namespace: Namespace | None = None
 ) -> Explanation:
     """Return a decision with what each feature contributed.
+
+    Args:
+        policy_named: gives the policy of a name and version, None where it is gone.
 
     Raises:
         UnknownDecision: if it isn't on record (in ``namespace``, if one is given).
@@ -31,20 +36,21 @@ def explain(
     ids = [c.record_id for c in decision.candidates if c.record_id]
     ids += [effect.record_id for effect in effects_of(connection, row.seq)]
     texts = {i: row_by_id(connection, row.namespace, i).text for i in dict.fromkeys(ids)}
-    contributions = _contributions(policy, decision)
+    contributions = _contributions(policy_named(decision.policy), decision)
     lines = (*_head(decision), *_body(decision, contributions, texts))
     return Explanation(decision=decision, contributions=contributions, texts=texts, lines=lines)
 
 
-def _contributions(policy: Policy, decision: Decision) -> dict[str, dict[str, float]]:
+def _contributions(policy: Policy | None, decision: Decision) -> dict[str, dict[str, float]]:
     """The shares of each candidate's score; only the policy that took the decision can say."""
     known = [c for c in decision.candidates if c.features and c.record_id]
-    if not known or decision.policy != f"{policy.name}@{policy.version}":
+    if not known or policy is None:
         return {}
-    matrix = np.array([[c.features[name] for name in READ.names] for c in known], np.float16)
-    shares = policy.weights(READ.names, matrix)
+    names = tuple(known[0].features)
+    matrix = np.array([tuple(c.features.values()) for c in known], np.float16)
+    shares = policy.weights(names, matrix)
     return {
-        c.record_id: {name: float(s) for name, s in zip(READ.names, row, strict=True) if s}
+        c.record_id: {name: float(s) for name, s in zip(names, row, strict=True) if s}
         for c, row in zip(known, shares, strict=True)
     }
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
 
 from automem_agents.errors import InvalidInput
+from automem_agents.journal.credits import reads_of_run
 from automem_agents.journal.decisions import decision_by_id, insert_feedback
 from automem_agents.store import MemoryStore
-from automem_agents.types import FeedbackReceipt, Namespace, checked_id
+from automem_agents.types import FeedbackReceipt, Namespace, Operation, checked_id
 
+Credit = Callable[[Connection, Sequence[int]], None]
 LABELS = {"POSITIVE": 1.0, "NEGATIVE": -0.5, "VERY_NEGATIVE": -1.0}
+
+
+def no_credit(connection: Connection, decision_seqs: Sequence[int]) -> None:
+    """Leave feedback at being on record, where nothing is learned from it."""
 
 
 def checked_score(score: object) -> float:
@@ -32,9 +40,17 @@ def checked_score(score: object) -> float:
 
 
 def feedback_on_decision(
-    store: MemoryStore, token: str, score: object, cited: Sequence[str], key: str | None
+    store: MemoryStore,
+    token: str,
+    score: object,
+    cited: Sequence[str],
+    key: str | None,
+    credit: Credit = no_credit,
 ) -> FeedbackReceipt:
     """Note what a decision was worth.
+
+    Args:
+        credit: told of the READs that it concerns, in the same transaction.
 
     Raises:
         UnknownDecision: if the token names none.
@@ -56,13 +72,23 @@ def feedback_on_decision(
             cited=refs,
             now=store.clock.now(),
         )
+        if counted and row.operation == Operation.READ:
+            credit(connection, [row.seq])
     return FeedbackReceipt(counted=counted, token=token, score=value)
 
 
 def feedback_on_run(
-    store: MemoryStore, namespace: Namespace, run_id: str, score: object, key: str | None
+    store: MemoryStore,
+    namespace: Namespace,
+    run_id: str,
+    score: object,
+    key: str | None,
+    credit: Credit = no_credit,
 ) -> FeedbackReceipt:
     """Note what a whole run was worth.
+
+    Args:
+        credit: told of the READs of the run, in the same transaction.
 
     Raises:
         InvalidInput: if the score is wrong.
@@ -79,4 +105,6 @@ def feedback_on_run(
             cited=(),
             now=store.clock.now(),
         )
+        if counted:
+            credit(connection, reads_of_run(connection, namespace.key, run_id))
     return FeedbackReceipt(counted=counted, token=None, score=value)

@@ -85,7 +85,9 @@ class Message(BaseModel):
         calls = [call for call in self.tool_calls or () if isinstance(call, Mapping)]
         functions = [call["function"] if isinstance(call.get("function"), Mapping) else call for call in calls]
         given = [function.get("arguments", function.get("args")) for function in functions]
-        return "\n".join(arguments if isinstance(arguments, str) else repr(arguments) for arguments in given if arguments)
+        return "\n".join(
+            arguments if isinstance(arguments, str) else repr(arguments) for arguments in given if arguments
+        )
 
     @property
     def speaker(self) -> str:

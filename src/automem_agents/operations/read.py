@@ -49,7 +49,7 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     nonce = str(secrets.randbelow(900) + 100)
     packer = _packer(store, found, request)
     seen, features = described(policy, found)
-    choice = policy.read(ReadProblem(seen.names, features, packer, request.namespace.key))
+    choice = policy.read(ReadProblem(seen.names, features, packer, request.namespace.key, may_explore=True))
     recall = _show(store, request, found, choice, nonce)
     shown = {hit.record.id for hit in recall.hits}
     exploration = choice.exploration

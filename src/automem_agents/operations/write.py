@@ -30,20 +30,30 @@ from automem_agents.types import TRUST, Action, Decision, Namespace, Operation, 
 # how bad each is for the decisions of its turn, from 0 to -1
 OUTCOME_WEIGHTS = {OutcomeKind.TOOL_ERROR: -0.5, OutcomeKind.INVALID_OUTPUT: -0.5, OutcomeKind.EXCEPTION: -1.0}
 
+Note = Callable[[Connection, Namespace, Turn, int], None]
+
 
 def observe(
-    store: MemoryStore, policy: Policy | None, namespace: Namespace, turn: Turn, scrubber: Scrubber | None
+    store: MemoryStore,
+    policy: Policy | None,
+    namespace: Namespace,
+    turn: Turn,
+    scrubber: Scrubber | None,
+    note: Note | None = None,
 ) -> Receipt:
     """Decide on each piece of a turn and commit the turn in one transaction.
 
     Args:
         policy: None stores everything that can be stored: the user's explicit act.
+        note: told of the turn and its seq in its transaction.
 
     Raises:
         Conflict: if ``turn_id`` was used for other messages.
         EmbedderError, StoreError: if the embedder or the journal fails.
     """
-    pieces = pieces_of(turn.messages if turn.remember else (), store.settings, store.counter, scrubber, _knows_line(store, namespace))
+    pieces = pieces_of(
+        turn.messages if turn.remember else (), store.settings, store.counter, scrubber, _knows_line(store, namespace)
+    )
     embedded = iter(store.embed([piece.rendered for piece in pieces if not piece.refused]))
     nothing = store.embed([])
     vectors = [nothing if piece.refused else next(embedded) for piece in pieces]
@@ -59,6 +69,8 @@ def observe(
         if filed != namespace:
             store.journal.ensure_namespace(connection, namespace, store.clock.now())
         stored = _store(store, connection, key, turn, digest, plans)
+        if note is not None:
+            note(connection, namespace, turn, stored.turn_seq)
     added = [RecordRow(seq=seq, turn_id=turn.turn_id, **vars(new)) for new, seq in stored.records]
     gone = [seq for plan in plans for seq in plan.replaces]
     store.absorb(key, ws, Absorbed(namespace, before, stored.last_change or before, added, gone))
@@ -128,11 +140,12 @@ def _earlier(connection: Connection, namespace: Namespace, turn: Turn, digest: b
 
 
 class _Stored(NamedTuple):
-    """What a turn left in the journal: its decisions, its records with their seqs, and the last change it logged."""
+    """What a turn left in the journal: its decisions, its records with their seqs, the last change it logged, and its seq."""
 
     decisions: tuple[Decision, ...]
     records: list[tuple[NewRecord, int]]
     last_change: int
+    turn_seq: int
 
 
 def _store(
@@ -153,7 +166,7 @@ def _store(
         last = replace_records(connection, namespace, record_seq, replaced, relation, new.valid_from, decision_seq)
     ids = {plan.decision.id: new.id for (plan, _), new in zip(stored, rows, strict=True)}
     decided = tuple(as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged)
-    return _Stored(decided, list(zip(rows, record_seqs, strict=True)), last)
+    return _Stored(decided, list(zip(rows, record_seqs, strict=True)), last, turn_seq)
 
 
 def _signals(turn: Turn, namespace: int, turn_seq: int, now: int) -> list[NewSignal]:

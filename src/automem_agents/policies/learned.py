@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automem_agents.errors import ModelError
 from automem_agents.features import LEARNABLE, LEARNED_READ
 from automem_agents.policies.rules import RulesPolicy
 from automem_agents.protocols import ReadChoice, ReadProblem, ValueModel, WriteChoice, WriteProblem
+from automem_agents.values.saved import Saved
 
 BOUND = 3.0  # in standard deviations of the fixed score
+_KIND = "linear-correction"
 _FIRST = len(LEARNED_READ.names) - len(LEARNABLE)
 
 
@@ -43,7 +47,7 @@ def scaled_score(rules: RulesPolicy, features: NDArray[np.float16]) -> NDArray[n
     return rules.scores(LEARNED_READ.names, features) * SCALES[cluster_of(features)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LinearCorrection:
     """Weights (l,) of the columns ``LEARNABLE``, in standard deviations of the fixed score. Implements ValueModel.
 
@@ -55,6 +59,7 @@ class LinearCorrection:
     weights: NDArray[np.float64]
     name: str = "linear"
     version: int = 1
+    features: tuple[str, ...] = LEARNABLE
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Map features (n, l) to corrections (n,)."""
@@ -86,6 +91,26 @@ class LearnedPolicy:
         self.rules = rules
         self.models = dict(models)
         self.version = version
+
+    def save(self) -> bytes:
+        """Return its weights as bytes that ``load`` takes."""
+        arrays = {
+            str(cluster): model.weights for cluster, model in self.models.items() if isinstance(model, LinearCorrection)
+        }
+        return Saved(_KIND, self.version, LEARNABLE, {}, arrays).to_bytes()
+
+    @classmethod
+    def load(cls, rules: RulesPolicy, data: bytes, version: int) -> Self:
+        """Return the policy that was saved, under a version.
+
+        Raises:
+            ModelError: if the bytes are damaged, something else, or for other features.
+        """
+        saved = Saved.from_bytes(data, _KIND)
+        if saved.features != LEARNABLE:
+            raise ModelError("this policy was learned with features that this version of the package does not have")
+        models = {cluster: LinearCorrection(saved.array(cluster, len(LEARNABLE))) for cluster in Cluster}
+        return cls(rules, models, version)
 
     def read(self, problem: ReadProblem) -> ReadChoice:
         """Rank the candidates that are evidence and pack them; the same features always give the same set."""

@@ -271,6 +271,12 @@ class MemoryStore:
             nearest = ws.slots(found.tolist())
             return find(ws, query, nearest[allowed[nearest]], looked_up, count, allowed, narrow, look_around)
 
+    def rarity(self, namespace: int, term: str) -> float:
+        """Return how rare a search term is in a namespace, as far as it is held in memory; for use in a transaction."""
+        entry = self._entry(namespace)
+        with entry.lock:
+            return entry.ws.rarity(term)
+
     def count_use(self, namespace: int, shown: Collection[int], used: Collection[int]) -> None:
         """Note that records were shown and used, where the namespace is held in memory."""
         with self._lock:

@@ -113,7 +113,7 @@ def test_a_decision_says_what_was_possible_and_how_likely_it_was(memory: MemoryC
     assert read.propensity == write.propensity == 1.0
     assert [c.position for c in read.candidates] == [0, 1]
     assert all(c.inclusion_p == float(c.shown) for c in read.candidates)
-    assert all(set(c.features) == set(READ.names) for c in read.candidates)
+    assert all(set(c.features) == set(LEARNED_READ.names) for c in read.candidates)
     assert read.records == tuple(c.record_id for c in read.candidates if c.shown)
 
 

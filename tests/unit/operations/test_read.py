@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from automem_agents import Action, MemoryController, Operation
-from automem_agents.features import READ
+from automem_agents.features import LEARNED_READ
 from automem_agents.journal import records
 from automem_agents.journal.decisions import candidates_of, unpack_features
 from automem_agents.journal.schema import decisions
@@ -187,10 +187,10 @@ def test_the_log_replays_to_the_same_sets(cats: MemoryController, cl100k: Tiktok
             top_k=row.arguments["top_k"],
             pool=cats.store.settings.pool,
         )
-        features = unpack_features(row.features, len(READ.names))
+        features = unpack_features(row.features, len(LEARNED_READ.names))
         assert features is not None
         assert row.policy == "rules@1"
-        choice = RulesPolicy().read(ReadProblem(READ.names, features, packer))
+        choice = RulesPolicy().read(ReadProblem(LEARNED_READ.names, features, packer))
         assert choice.order.tolist() == list(range(len(seqs)))  # logged in the order of the scores
         assert [found[seqs[i]].id for i in choice.shown] == shown
         assert [found[c.record_seq].id for c in logged if c.shown] == shown

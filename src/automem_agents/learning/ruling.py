@@ -1,0 +1,87 @@
+"""Who decides a READ: the rules, or what was learned where that has proved itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automem_agents.features import LEARNED_READ
+from automem_agents.learning.learner import Learner
+from automem_agents.policies.exploration import Explorer
+from automem_agents.policies.learned import LearnedPolicy, cluster_of
+from automem_agents.policies.rules import RulesPolicy
+from automem_agents.protocols import Policy, ReadChoice, ReadProblem, WriteChoice, WriteProblem
+
+EXPLORES_FROM = 20  # credited READs of a namespace; before, there is nothing to learn from what is tried
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A learned policy that may rule: where the gate is open, or, if it is not ``gated``, wherever no namespace vetoes it."""
+
+    learned: LearnedPolicy
+    gated: bool
+
+
+class RulingPolicy:
+    """Decides as the rules do, and as what was learned where the gate is open.
+
+    A namespace from which enough was learned sees a near tie now and then; its probability is logged.
+
+    Args:
+        rules: the fixed score.
+        epsilon: how often a near tie is shown.
+    """
+
+    sees = LEARNED_READ.id
+
+    def __init__(self, rules: RulesPolicy, epsilon: float) -> None:
+        self.rules = rules
+        self._explorer = Explorer(epsilon)
+        self._learner: Learner | None = None
+        self.ruling: Ruling | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the rules; a choice says itself who made it."""
+        return self.rules.name
+
+    @property
+    def version(self) -> int:
+        """Version of the rules."""
+        return self.rules.version
+
+    def rule(self, learner: Learner, ruling: Ruling | None) -> None:
+        """From now on, go by what a learner knows; without a ruling, the rules decide everywhere."""
+        self._learner, self.ruling = learner, ruling
+
+    def ruler(self, problem: ReadProblem) -> Policy:
+        """Return who decides a READ."""
+        learner, ruling = self._learner, self.ruling
+        if learner is None or ruling is None or not len(problem.features):
+            return self.rules
+        verdict = learner.gate.verdict(problem.namespace, cluster_of(problem.features))
+        may_rule = verdict.open if ruling.gated else not verdict.vetoed
+        return ruling.learned if may_rule else self.rules
+
+    def read(self, problem: ReadProblem) -> ReadChoice:
+        """Let who rules choose what to show."""
+        ruler = self.ruler(problem)
+        choice = replace(ruler.read(problem), policy=f"{ruler.name}@{ruler.version}")
+        return self._explorer.explored(choice, problem.pack) if self._explores(problem) else choice
+
+    def _explores(self, problem: ReadProblem) -> bool:
+        if self._learner is None or not problem.may_explore:
+            return False
+        return self._learner.of_namespace.get(problem.namespace, 0) >= EXPLORES_FROM
+
+    def write(self, problem: WriteProblem) -> WriteChoice:
+        """Choose as the rules do."""
+        return self.rules.write(problem)
+
+    def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
+        """Return the shares that the rules give."""
+        return self.rules.weights(names, features)
