@@ -8,7 +8,7 @@ import pytest
 
 from automem_agents import Action, MemoryController, Operation
 from automem_agents.errors import InvalidInput, UnknownDecision
-from automem_agents.features import READ, WRITE
+from automem_agents.features import LEARNED_READ, READ, WRITE
 from automem_agents.policies import RulesPolicy
 
 Open = Callable[..., MemoryController]
