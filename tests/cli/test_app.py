@@ -19,8 +19,8 @@ from automem_agents.cli.output import printable
 Run = Callable[..., Result]
 COMMANDS = sorted(get_group(app).commands)
 EXPECTED = (
-    "add bench consolidate decisions delete demo doctor erase explain export feedback forget get history import "
-    "records reembed search undo update"
+    "add bench consolidate decisions delete demo doctor erase evaluate explain export feedback forget get history "
+    "import policy records reembed search undo update"
 )
 # one call of each command that reads, on a folder that is no store
 READING = [
@@ -38,6 +38,8 @@ READING = [
     ("explain", "dec_1"),
     ("feedback", "dec_1", "-1"),
     ("consolidate",),
+    ("evaluate",),
+    ("policy", "list"),
     ("doctor",),
     ("reembed",),
 ]

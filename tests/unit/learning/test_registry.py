@@ -249,7 +249,7 @@ def test_a_file_that_was_cut_off_is_refused(registry: Registry, exported: Path) 
     content = exported.read_bytes()
     for length in range(0, len(content), 7):
         exported.write_bytes(content[:length])
-        with pytest.raises(InvalidInput, match="not a policy|cut off"):
+        with pytest.raises(InvalidInput, match=r"not a policy|cut off"):
             registry.import_(exported)
 
 
