@@ -386,7 +386,7 @@ class MemoryController(RecordVerbs):
     def health(self) -> Health:
         """Return the state of the store, as ``automem-agents doctor`` shows it."""
         self._log.flush()
-        return health_of(self.store, self._guard)
+        return health_of(self.store, self._guard, self._learning)
 
     def flush(self, timeout: float = 60.0) -> bool:
         """Log pending decisions, learn from what is known of them, and wait until Chroma has caught up.

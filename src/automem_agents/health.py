@@ -10,10 +10,20 @@ from sqlalchemy import func, select
 
 from automem_agents.errors import VectorIndexError
 from automem_agents.guard import Guard
-from automem_agents.journal.schema import changes, decisions, feedback, index_marks, namespaces, records, signals
+from automem_agents.journal.schema import (
+    changes,
+    credits,
+    decisions,
+    feedback,
+    index_marks,
+    namespaces,
+    records,
+    signals,
+)
+from automem_agents.learning.learning import Learning
 from automem_agents.store import MemoryStore
 from automem_agents.store.index_status import IndexState, IndexStatus
-from automem_agents.types import State
+from automem_agents.types import Operation, State
 
 _ESTIMATE = (
     "tokens are estimated: no cl100k_base vocabulary is on this machine. Install llama-index-core or litellm, "
@@ -22,6 +32,7 @@ _ESTIMATE = (
 
 _INDEXED = select(func.count()).select_from(index_marks).where(index_marks.c.mark > 0)
 _SIGNALS = select(signals.c.kind, func.count().label("number")).group_by(signals.c.kind).order_by(signals.c.kind)
+_ENOUGH_READS = 200  # after so many without a sign of what they were worth, something isn't connected
 _STEP = 0.1  # seconds between two looks at the progress
 _STUCK = (IndexState.FAILED, IndexState.OWNED)
 
@@ -39,6 +50,8 @@ class Health:
         live, tombstones: records that can be recalled, and those that were superseded or forgotten.
         decisions, feedback: how many are on record.
         signals: how often what was noted, by kind: tools that failed, runs that died, answers that didn't fit.
+        learned_from: READs that something was learned from.
+        learning: what is known about that, by kind of namespace, and whether it rules; empty if memory doesn't learn.
         index: what Chroma is doing, why, and how long it takes until it has what was written.
         indexed_namespaces: how many have a collection in Chroma.
         index_lag: changes that Chroma has yet to see, in those.
@@ -61,6 +74,8 @@ class Health:
     decisions: int
     feedback: int
     signals: Mapping[str, int]
+    learned_from: int
+    learning: Mapping[str, str]
     index: IndexStatus
     indexed_namespaces: int
     index_lag: int
@@ -78,7 +93,7 @@ class Health:
         return self.index.state is IndexState.FAILED
 
 
-def health_of(store: MemoryStore, guard: Guard) -> Health:
+def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None) -> Health:
     """Look at a store without changing it."""
     with store.journal.read() as connection:
 
@@ -88,6 +103,8 @@ def health_of(store: MemoryStore, guard: Guard) -> Health:
         live = connection.scalar(select(func.count()).where(records.c.state == State.LIVE)) or 0
         behind = (changes.c.namespace == index_marks.c.namespace) & (changes.c.seq > index_marks.c.mark)
         lag = connection.scalar(select(func.count()).select_from(changes.join(index_marks, behind))) or 0
+        reads = connection.scalar(select(func.count()).where(decisions.c.operation == Operation.READ)) or 0
+        noted = {row.kind: row.number for row in connection.execute(_SIGNALS)}
         stored_with = store.journal.meta(connection, "tokenizer") or ""
         return Health(
             store=str(store.journal.folder),
@@ -99,7 +116,9 @@ def health_of(store: MemoryStore, guard: Guard) -> Health:
             tombstones=count(records) - live,
             decisions=count(decisions),
             feedback=count(feedback),
-            signals={row.kind: row.number for row in connection.execute(_SIGNALS)},
+            signals=noted,
+            learned_from=count(credits),
+            learning={} if learning is None else learning.state(),
             index=store.indexer.status(),
             indexed_namespaces=connection.scalar(_INDEXED) or 0,
             index_lag=lag,
@@ -109,7 +128,10 @@ def health_of(store: MemoryStore, guard: Guard) -> Health:
             index_breaker="paused" if store.dense.guard.paused else "closed",
             failures={**guard.counts, **({"index": store.indexer.failures} if store.indexer.failures else {})},
             sizes=store.sizes(),
-            warnings=_warnings(store.counter.name, stored_with),
+            warnings=(
+                *_warnings(store.counter.name, stored_with),
+                *_silence(reads, sum(noted.values()) + count(feedback), learning),
+            ),
         )
 
 
@@ -118,6 +140,15 @@ def _warnings(counter: str, stored_with: str) -> tuple[str, ...]:
     if stored_with and stored_with != counter:
         found.append(f"the store's tokens were counted with {stored_with}, this process counts with {counter}")
     return tuple(found)
+
+
+def _silence(reads: int, heard: int, learning: Learning | None) -> tuple[str, ...]:
+    if learning is None or heard or reads < _ENOUGH_READS:
+        return ()
+    return (
+        f"{reads} recalls, 0 signals: running on rules. Memory learns from runs that recall and observe with one "
+        "run_id, as trajectory() and the adapters do, or from feedback()",
+    )
 
 
 def check_index(store: MemoryStore, seconds: float) -> None:

@@ -19,7 +19,7 @@ from automem_agents.learning.recorder import Recorder
 from automem_agents.learning.registry import Registry
 from automem_agents.learning.ruling import Ruling, RulingPolicy
 from automem_agents.operations.buffer import DecisionBuffer
-from automem_agents.policies.learned import LearnedPolicy
+from automem_agents.policies.learned import Cluster, LearnedPolicy
 from automem_agents.policies.rules import RulesPolicy
 from automem_agents.store import MemoryStore
 
@@ -102,6 +102,19 @@ class Learning:
         """Work out anew what READs earned, in the transaction of some feedback on them."""
         for seq in decision_seqs:
             self.recorder.credit(connection, credits.row_of(connection, seq))
+
+    def state(self) -> dict[str, str]:
+        """Return a line on each kind of namespace: what was learned from, who rules, and why."""
+        learner, ruling = self.policy.learner, self.policy.ruling
+        if learner is None:
+            return {}
+        found = {}
+        for cluster in Cluster:
+            verdict = learner.gate.verdict(0, cluster)
+            rules = ruling is not None and (verdict.open or not ruling.gated)
+            who = f"{ruling.learned.name}@{ruling.learned.version} rules" if ruling and rules else "the rules rule"
+            found[str(cluster)] = f"{learner.counts[cluster]} recalls learned from, {who}; {verdict.reason}"
+        return found
 
     def _step(self) -> bool:
         """Learn from some credits; return whether there may be more."""

@@ -41,7 +41,7 @@ class RulingPolicy:
     def __init__(self, rules: RulesPolicy, epsilon: float) -> None:
         self.rules = rules
         self._explorer = Explorer(epsilon)
-        self._learner: Learner | None = None
+        self.learner: Learner | None = None
         self.ruling: Ruling | None = None
 
     @property
@@ -56,11 +56,11 @@ class RulingPolicy:
 
     def rule(self, learner: Learner, ruling: Ruling | None) -> None:
         """From now on, go by what a learner knows; without a ruling, the rules decide everywhere."""
-        self._learner, self.ruling = learner, ruling
+        self.learner, self.ruling = learner, ruling
 
     def ruler(self, problem: ReadProblem) -> Policy:
         """Return who decides a READ."""
-        learner, ruling = self._learner, self.ruling
+        learner, ruling = self.learner, self.ruling
         if learner is None or ruling is None or not len(problem.features):
             return self.rules
         verdict = learner.gate.verdict(problem.namespace, cluster_of(problem.features))
@@ -74,9 +74,9 @@ class RulingPolicy:
         return self._explorer.explored(choice, problem.pack) if self._explores(problem) else choice
 
     def _explores(self, problem: ReadProblem) -> bool:
-        if self._learner is None or not problem.may_explore:
+        if self.learner is None or not problem.may_explore:
             return False
-        return self._learner.of_namespace.get(problem.namespace, 0) >= EXPLORES_FROM
+        return self.learner.of_namespace.get(problem.namespace, 0) >= EXPLORES_FROM
 
     def write(self, problem: WriteProblem) -> WriteChoice:
         """Choose as the rules do."""
