@@ -72,6 +72,9 @@ def test_the_same_command_gives_the_same_rows(write: Write) -> None:
         (["--use-on", "talks.jsonl"], "--use-on names the files of a transfer"),
         (["--protocol", "leave-one-out"], "there must be at least two conversations"),
         (["--protocol", "leave-one-out", "--plots", "p"], "--protocol must be prequential"),
+        (["--models", "linear"], "--protocol must be transfer or leave-one-out"),
+        (["--models", "forest"], "--models has 'forest'; there are linear, torch, boosting"),
+        (["--ablate", "all"], "--ablate has 'all'; there are length-only"),
         (["--json", "nowhere/figures.json"], "its folder is not there"),
     ],
 )
@@ -106,6 +109,17 @@ def test_leave_one_out_scores_each_conversation_once_an_order(write: Write) -> N
     assert {(d["conversation"], d["n"]) for d in details} == {
         (f"{source}-{n}", 6) for source in ("chats", "logs") for n in range(2)
     }
+
+
+def test_models_are_fitted_beside_or_without_the_memory(write: Write) -> None:
+    arguments = ("--protocol", "leave-one-out", "--models", "linear", "--ablate", "length-only", "--json", "-")
+    found = json.loads(_run(_file(write), *arguments, "--modes", "", "--labels", "citations"))
+    assert {(r["system"], r["feedback"], r["ablation"]) for r in found["rows"] if r["feedback"]} == {
+        ("linear", "citations", None),
+        ("linear", "citations", "length-only"),
+    }
+    assert found["streams"] == []
+    assert "linear length-only (full)" in _run(_file(write), *arguments[:-2], "--modes", "none", "--orders", 1)
 
 
 def test_a_simulated_agent_needs_answers(write: Write) -> None:

@@ -10,7 +10,6 @@ import pytest
 from automem_agents.bench.learning.modes import Mode
 from automem_agents.bench.learning.prequential import Asked, Job, Learn, Lived, live, memory_on
 from automem_agents.bench.learning.rows import (
-    LEARNER,
     LearningRow,
     changes_of_rule,
     details_of,
@@ -75,12 +74,12 @@ def test_without_feedback_it_is_the_memory_of_the_other_benchmark(
         for stream in (theirs.source, "interleaved"):
             mine = [_row(rows, theirs.system, stream, theirs.source, theirs.budget)]
             if theirs.system == "automem_turns":
-                mine.append(_row(rows, LEARNER, stream, theirs.source, theirs.budget))
+                mine.append(_row(rows, Job.system, stream, theirs.source, theirs.budget))
             for row in mine:
                 assert [getattr(row, name) for name in FIGURES] == pytest.approx(
                     [getattr(theirs, name) for name in FIGURES], abs=1e-6
                 )
-    assert {row.changed for row in rows if row.system == LEARNER} == {0.0}
+    assert {row.changed for row in rows if row.system == Job.system} == {0.0}
 
 
 def test_the_number_of_processes_does_not_matter(ready: Prepared) -> None:
@@ -152,7 +151,7 @@ def test_details_add_up_to_the_rows(ready: Prepared) -> None:
     rows = rows_of(studies, ready.fixed, ready.setup)
     details = details_of(studies, ready.fixed, PLAN.budgets)
     for source, conversations in (("chats", 3), ("logs", 2)):
-        row = _row(rows, LEARNER, source, source, 40)
+        row = _row(rows, Job.system, source, source, 40)
         mine = [d for d in details if (d.stream, d.source, d.budget) == (source, source, 40)]
         by_conversation = [d for d in mine if d.conversation is not None]
         assert len(by_conversation) == conversations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +13,7 @@ import typer
 from automem_agents._optional import require
 from automem_agents.bench.dataset import Conversation, load
 from automem_agents.bench.learning.modes import MODES, Mode
+from automem_agents.bench.learning.offline import ABLATIONS, MODELS, Fitting
 from automem_agents.bench.learning.plots import draw
 from automem_agents.bench.learning.prequential import FEEDBACK_BUDGET, Job
 from automem_agents.bench.learning.report import LearningReport, course_of, print_report
@@ -56,6 +57,15 @@ def learning(
         list[Path] | None, typer.Option(metavar="FILE", help="What is asked in a transfer; can be repeated.")
     ] = None,
     modes: Annotated[str, typer.Option(help=f"What memory is told: {', '.join(MODES)}.")] = DEFAULT_MODES,
+    models: Annotated[
+        str, typer.Option(help=f"Models that are fitted on labels instead, not prequentially: {', '.join(MODELS)}.")
+    ] = "",
+    labels: Annotated[
+        Literal["full", "citations"], typer.Option(help="What models are fitted on: all candidates, or those shown.")
+    ] = "full",
+    ablate: Annotated[
+        str, typer.Option(help=f"Fit each model also without some columns: {', '.join(ABLATIONS)}.")
+    ] = "",
     streams: Annotated[
         str, typer.Option(help=f"Sources that are lived through, and {INTERLEAVED}; default is all.")
     ] = "",
@@ -78,7 +88,11 @@ def learning(
 ) -> None:
     """Ask the questions of each conversation in order, score each, then give feedback; one policy is carried along."""
     plan = Plan(budgets=budgets_of(budgets), settings=settings_of(settings or []))
-    wanted_modes = [Mode.parse(name) for name in names_of("--modes", modes)]
+    wanted_modes = [Mode.parse(name) for name in names_of("--modes", modes)] if modes or not models else []
+    wanted_models = _known("--models", models, MODELS)
+    ablations = [None, *_known("--ablate", ablate, ABLATIONS)]
+    if wanted_models and protocol == "prequential":
+        raise InvalidInput("--models are fitted before they are used: --protocol must be transfer or leave-one-out")
     check_writable(json_out)
     if plots is not None and protocol != "prequential":
         raise InvalidInput("--plots draws what is learned along a stream: --protocol must be prequential")
@@ -88,17 +102,34 @@ def learning(
     counter = exact_counter()
     talks, found = _planned(protocol, files, use_on or [], limit, orders, seed)
     _check_answers(talks, wanted_modes)
-    jobs = [Job(stream, mode) for stream in _chosen(found, streams) for mode in wanted_modes]
+    chosen = _chosen(found, streams)
+    jobs: list[Job | Fitting] = [Job(stream, mode) for stream in chosen for mode in wanted_modes]
+    jobs += [
+        Fitting(stream, model, labels, ablation)
+        for stream in chosen
+        if stream.order == 0  # the order doesn't matter to them
+        for model in wanted_models
+        for ablation in ablations
+    ]
     by_id = {talk.id: talk for talk in talks}
     with (
         progress(preparing_steps(talks) + steps(jobs, by_id), quiet) as advance,
-        prepared(talks, plan, WordLlamaEmbedder(), counter, learn=learn, seed=seed, on_step=advance) as ready,
+        prepared(
+            talks,
+            plan,
+            WordLlamaEmbedder(),
+            counter,
+            learn=learn,
+            seed=seed,
+            tables=bool(wanted_models),
+            on_step=advance,
+        ) as ready,
     ):
         studies = studies_of(live_all(jobs, ready.setup, WordLlamaEmbedder, processes, advance), protocol)
     report = LearningReport(
         rows=rows_of(studies, ready.fixed, ready.setup),
         details=details_of(studies, ready.fixed, plan.budgets),
-        courses=[course_of(study) for study in studies],
+        courses=[course_of(study) for study in studies if study.work.system == Job.system],
         peak_bytes=_peak_bytes(),
     )
     if plots is not None:
@@ -123,6 +154,14 @@ def _planned(
     if protocol == "leave-one-out" and len(talks) < 2:
         raise InvalidInput("to leave one out, there must be at least two conversations")
     return talks, (streams_of if protocol == "prequential" else leaving_one_out)(talks, orders, seed)
+
+
+def _known(option: str, text: str, there: Collection[str]) -> list[str]:
+    names = list(names_of(option, text)) if text else []
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        raise InvalidInput(f"{option} has {unknown[0]!r}; there are {', '.join(there)}")
+    return names
 
 
 def _chosen(found: Sequence[Stream], chosen: str) -> list[Stream]:

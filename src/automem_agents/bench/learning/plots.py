@@ -73,7 +73,7 @@ def _figure(studies: Sequence[Study], source: str, fixed: Sequence[Outcome], bud
             right.plot(middles, _binned(edges, at, values - base), **look)
     for i, study in enumerate(studies):
         look = {
-            "label": study.feedback,
+            "label": study.work.feedback,
             "color": _COLOURS[i % len(_COLOURS)],
             "linestyle": _STYLES[i // len(_COLOURS)],
             "linewidth": 1.8,

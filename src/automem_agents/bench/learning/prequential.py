@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import ClassVar, Literal, Protocol
 
 from sqlalchemy import select
 
 from automem_agents.bench.dataset import Conversation, Question
 from automem_agents.bench.learning.modes import Mode
 from automem_agents.bench.learning.streams import Stream
+from automem_agents.bench.learning.tables import Table
 from automem_agents.bench.learning.teachers import teacher
 from automem_agents.bench.measure import Stopwatch
 from automem_agents.bench.run import Plan
@@ -39,6 +40,7 @@ class Setup:
         rankings: question to turns, as the memory ranks them when nothing is learned.
         learn: whether the memory learns, and whether what it learns may rule.
         seed: of all draws.
+        tables: question to candidates, where models are fitted on them.
     """
 
     store: Path
@@ -48,6 +50,7 @@ class Setup:
     plan: Plan
     learn: Learn = "off"
     seed: int = 0
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,37 @@ class Job:
 
     stream: Stream
     mode: Mode
+    ablation: ClassVar[str | None] = None
+    system: ClassVar[str] = "automem_learned"
+
+    @property
+    def feedback(self) -> str:
+        """What the memory is told."""
+        return self.mode.name
+
+
+class Work(Protocol):
+    """A stream, and what learns from it: the memory, or a model that is fitted on its labels."""
+
+    @property
+    def stream(self) -> Stream:
+        """What is learned from."""
+        ...
+
+    @property
+    def system(self) -> str:
+        """What learns."""
+        ...
+
+    @property
+    def feedback(self) -> str:
+        """What it learns from."""
+        ...
+
+    @property
+    def ablation(self) -> str | None:
+        """What it doesn't see."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +118,17 @@ class Lived:
 
     Attributes:
         searches: durations of the scoring searches.
-        decisions, updates: durations of recalls, and of what was told.
+        decisions, updates, waits: durations of recalls, of what was told, and of what was then learned.
         log_bytes: what the store grew by.
         signals: what the memory noted, by kind.
     """
 
-    job: Job
+    job: Work
     asked: list[Asked] = field(default_factory=list)
     searches: Stopwatch = field(default_factory=Stopwatch)
     decisions: Stopwatch = field(default_factory=Stopwatch)
     updates: Stopwatch = field(default_factory=Stopwatch)
+    waits: Stopwatch = field(default_factory=Stopwatch)
     log_bytes: int = 0
     signals: Mapping[str, int] = field(default_factory=dict)
 
@@ -113,14 +148,14 @@ def live(job: Job, setup: Setup, embedder: Embedder, on_question: Callable[[], N
         shutil.copytree(setup.store, copy)
         system = memory_on(copy, setup, embedder, setup.learn)
         try:
-            _live_in(system, lived, setup, on_question)
+            _live_in(system, job.mode, lived, setup, on_question)
         finally:
             system.close()
     return lived
 
 
-def _live_in(system: WholeTurns, lived: Lived, setup: Setup, on_question: Callable[[], None]) -> None:
-    stream, mode = lived.job.stream, lived.job.mode
+def _live_in(system: WholeTurns, mode: Mode, lived: Lived, setup: Setup, on_question: Callable[[], None]) -> None:
+    stream = lived.job.stream
     before = sum(system.memory.health().sizes.values())
     teaching = teacher(system.memory, mode, FEEDBACK_BUDGET, setup.seed + stream.order)
     met: list[tuple[Asked, str]] = []
@@ -133,7 +168,8 @@ def _live_in(system: WholeTurns, lived: Lived, setup: Setup, on_question: Callab
     for conversation, question in _questions(setup, stream.frozen):
         lived.asked.append(_scored(system, setup, conversation, question, len(lived.asked)))
         on_question()
-    lived.searches, lived.decisions, lived.updates = system.recalls, teaching.decisions, teaching.updates
+    lived.searches, lived.decisions = system.recalls, teaching.decisions
+    lived.updates, lived.waits = teaching.updates, teaching.waits
     health = system.memory.health()
     lived.log_bytes, lived.signals = sum(health.sizes.values()) - before, health.signals
 
@@ -144,17 +180,20 @@ def _questions(setup: Setup, ids: Sequence[str]) -> Iterator[tuple[Conversation,
 
 def _scored(system: WholeTurns, setup: Setup, conversation: Conversation, question: Question, at: int) -> Asked:
     shown = system.ask(conversation, question, setup.plan.budgets)
-    costs, plan = setup.costs[conversation.id], setup.plan
-    now, unlearned = system.rankings[question.id], setup.rankings[question.id]
-    changed = {b: _packed(now, costs, b, plan) != _packed(unlearned, costs, b, plan) for b in plan.budgets}
     return Asked(
         source=conversation.source,
         conversation=conversation.id,
         question=question.id,
         at=at,
         shown=shown,
-        changed=changed,
+        changed=changed_sets(setup, conversation.id, question.id, system.rankings[question.id]),
     )
+
+
+def changed_sets(setup: Setup, conversation: str, question: str, ranked: Sequence[str]) -> dict[int, bool]:
+    """Tell, by budget, whether a ranking shows another set than the memory does with nothing learned."""
+    costs, plan, unlearned = setup.costs[conversation], setup.plan, setup.rankings[question]
+    return {b: _packed(ranked, costs, b, plan) != _packed(unlearned, costs, b, plan) for b in plan.budgets}
 
 
 def _packed(ranked: Sequence[str], costs: Mapping[str, int], budget: int, plan: Plan) -> set[str]:

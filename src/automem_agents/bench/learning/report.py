@@ -27,7 +27,8 @@ class Course:
         questions: asked in all orders.
         opened, closed: how often a learned policy came to rule, and how often it stopped, mean over the orders.
         learned: share of recalls that a learned policy decided; None where nothing was recalled.
-        search, decision, update: calls, wall clock and CPU time of a ranking, of a recall, and of what was told.
+        search, decision, update, wait: calls, wall clock and CPU time of a ranking, of a recall, of what was told, and
+            of what was then learned in the background.
         decision_bytes: what the store grew by for each recall, feedback included.
         signals: what the memory noted, by kind, sum over the orders.
     """
@@ -43,6 +44,7 @@ class Course:
     search: Mapping[str, object]
     decision: Mapping[str, object]
     update: Mapping[str, object]
+    wait: Mapping[str, object]
     decision_bytes: float
     signals: Mapping[str, int]
 
@@ -56,7 +58,7 @@ def course_of(study: Study) -> Course:
     return Course(
         protocol=study.protocol,
         stream=study.stream,
-        feedback=study.feedback,
+        feedback=study.work.feedback,
         orders=study.orders,
         questions=sum(len(one.asked) for one in lived),
         opened=float(np.mean([opened for opened, _ in turns])),
@@ -65,6 +67,7 @@ def course_of(study: Study) -> Course:
         search=_together([one.searches for one in lived]).summary(),
         decision=decisions.summary(),
         update=_together([one.updates for one in lived]).summary(),
+        wait=_together([one.waits for one in lived]).summary(),
         decision_bytes=round(sum(one.log_bytes for one in lived) / max(1, len(decisions.wall)), 1),
         signals=_summed(lived),
     )
@@ -114,14 +117,15 @@ def print_report(report: LearningReport, console: Console) -> None:
         learned = [row for row in rows if row.gain is not None]
         what = f"gain over {WholeTurns.name}, the memory with nothing learned, and the share of questions that changed"
         console.print(_by_position(what, learned, _gain))
-    console.print(_courses(report.courses))
+    if report.courses:
+        console.print(_courses(report.courses))
     if report.peak_bytes is not None:
         console.print(f"largest process: {report.peak_bytes / 1e6:.0f} MB of memory")
 
 
 def _heading(stream: str, source: str, rows: Sequence[LearningRow]) -> str:
     name = source if stream == source else f"{source} in {stream}"
-    whole, learn = rows[0], rows[-1].learn
+    whole, learn = rows[0], next((row.learn for row in rows if row.learn), "off")
     size = f"{whole.n} questions, {whole.conversations} conversations, {whole.orders} orders"
     return f"\n{name}: {size}, {whole.protocol}, learn={learn}, packing {whole.packing}"
 
@@ -137,7 +141,7 @@ def _by_position(title: str, rows: Sequence[LearningRow], cell: Callable[[Learni
 
 def _gain(row: LearningRow) -> str:
     spread = "" if row.gain_low_t is None else f" ({row.gain_low_t:+.3f} to {row.gain_high_t:+.3f})"
-    return f"{row.gain:+.3f}{spread} {row.gain_wins}/{row.conversations} {row.changed:.0%}"
+    return f"{row.gain:+.3f}{spread} {row.changed:.0%}"
 
 
 def _place(rows: Sequence[LearningRow]) -> Callable[[LearningRow], tuple[int, int]]:
@@ -147,12 +151,14 @@ def _place(rows: Sequence[LearningRow]) -> Callable[[LearningRow], tuple[int, in
 
 
 def _name(row: LearningRow) -> str:
-    return row.system if row.feedback is None else row.feedback
+    if row.learn is not None or row.feedback is None:
+        return row.feedback or row.system
+    return " ".join(filter(None, (row.system, row.ablation, f"({row.feedback})")))
 
 
 def _courses(courses: Sequence[Course]) -> Table:
     title = "streams: who decided, and what it cost (p50 / p95 / p99 ms on the wall clock)"
-    columns = ["orders", "learned", "opened", "closed", "recall", "update", "bytes a recall", "signals"]
+    columns = ["orders", "ruled", "opened", "closed", "recall", "told", "learned in", "bytes a recall", "signals"]
     table = empty_table(title, ["stream", "feedback"], columns)
     for c in courses:
         learned = "" if c.learned is None else f"{c.learned:.1%}"
@@ -166,6 +172,7 @@ def _courses(courses: Sequence[Course]) -> Table:
             f"{c.closed:.1f}",
             percentiles(c.decision["wall_ms"]),
             percentiles(c.update["wall_ms"]),
+            percentiles(c.wait["wall_ms"]),
             f"{c.decision_bytes:.0f}",
             signals,
         )

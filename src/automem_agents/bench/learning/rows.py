@@ -8,13 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from automem_agents.bench.learning.prequential import Asked, Lived, Setup
+from automem_agents.bench.learning.prequential import Asked, Job, Lived, Setup, Work
 from automem_agents.bench.rows import Row, row_of
 from automem_agents.bench.run import REFERENCE, Outcome
 from automem_agents.bench.score import Shown
 from automem_agents.bench.systems import WholeTurns
 
-LEARNER = "automem_learned"
 POSITIONS: Mapping[str, tuple[int, float]] = {
     "all": (1, float("inf")),
     "1-20": (1, 20),
@@ -32,9 +31,10 @@ class LearningRow(Row):
         protocol: ``prequential`` scores each question before its feedback, ``transfer`` and ``leave-one-out`` what
             was learned elsewhere, with no feedback.
         stream: the source, or ``interleaved``.
-        feedback: mode; None for a fixed ranking.
+        feedback: mode, or the labels that a model was fitted on; None for a fixed ranking.
+        ablation: which columns a model was fitted without; None for all.
         position: of the question among those of its conversation.
-        learn: ``on``, ``shadow`` or ``off``; None for a fixed ranking.
+        learn: ``on``, ``shadow`` or ``off``; None for all but the memory that learns.
         orders: number of orders that the mean is over.
         changed: share of questions that were shown another set than with nothing learned; None for a fixed ranking.
         learned: share of recalls that a learned policy decided; None where nothing was recalled.
@@ -45,6 +45,7 @@ class LearningRow(Row):
     protocol: str
     stream: str
     feedback: str | None
+    ablation: str | None
     position: str
     learn: str | None
     orders: int
@@ -64,7 +65,9 @@ class Detail:
 
     stream: str
     source: str
+    system: str
     feedback: str
+    ablation: str | None
     conversation: str | None
     order: int | None
     budget: int
@@ -79,9 +82,17 @@ class Study:
     """Streams that were lived through with one mode, with the fixed rankings of their questions."""
 
     protocol: str
-    stream: str
-    feedback: str
     lived: Sequence[Lived]
+
+    @property
+    def work(self) -> Work:
+        """What was done, in any of the orders."""
+        return self.lived[0].job
+
+    @property
+    def stream(self) -> str:
+        """Name of the streams."""
+        return self.work.stream.name
 
     @property
     def orders(self) -> int:
@@ -90,11 +101,12 @@ class Study:
 
 
 def studies_of(lived: Sequence[Lived], protocol: str = "prequential") -> list[Study]:
-    """Group streams by their name and mode."""
-    groups: dict[tuple[str, str], list[Lived]] = {}
+    """Group streams by their name, what learned, and what from."""
+    groups: dict[tuple[str | None, ...], list[Lived]] = {}
     for one in lived:
-        groups.setdefault((one.job.stream.name, one.job.mode.name), []).append(one)
-    return [Study(protocol, stream, mode, mine) for (stream, mode), mine in groups.items()]
+        job = one.job
+        groups.setdefault((job.stream.name, job.system, job.feedback, job.ablation), []).append(one)
+    return [Study(protocol, mine) for mine in groups.values()]
 
 
 def rows_of(studies: Sequence[Study], fixed: Sequence[Outcome], setup: Setup) -> list[LearningRow]:
@@ -115,7 +127,7 @@ def _sources(study: Study) -> list[str]:
 
 def _rows(study: Study, source: str, fixed: Sequence[Outcome], setup: Setup) -> Iterator[LearningRow]:
     asked = [a for lived in study.lived for a in _counted(lived) if a.source == source]
-    learned = averaged(asked)
+    learned = averaged(asked, study.work.system)
     wanted = {outcome.question for outcome in learned}
     outcomes = [*(o for o in fixed if o.question in wanted), *learned]
     places = {q.id: place for talk in setup.talks.values() for place, q in enumerate(talk.scored, start=1)}
@@ -137,15 +149,16 @@ def _row(
     budget: int,
     setup: Setup,
 ) -> LearningRow:
-    row, own = row_of(outcomes, source, system, budget, setup.plan, setup.seed), system == LEARNER
+    row, own = row_of(outcomes, source, system, budget, setup.plan, setup.seed), system == study.work.system
     gain = row_of(outcomes, source, system, budget, setup.plan, setup.seed, reference=WholeTurns.name)
     return LearningRow(
         **asdict(row),
         protocol=study.protocol,
         stream=study.stream,
-        feedback=study.feedback if own else None,
+        feedback=study.work.feedback if own else None,
+        ablation=study.work.ablation if own else None,
         position=position,
-        learn=setup.learn if own else None,
+        learn=setup.learn if system == Job.system else None,
         orders=study.orders,
         changed=_mean([a.changed[budget] for a in asked]) if own else None,
         learned=_mean([a.learned for a in asked if a.learned is not None]) if own else None,
@@ -164,14 +177,14 @@ def _counted(lived: Lived) -> list[Asked]:
     return [asked for asked in lived.asked if not frozen or asked.conversation in frozen]
 
 
-def averaged(asked: Sequence[Asked]) -> list[Outcome]:
+def averaged(asked: Sequence[Asked], system: str) -> list[Outcome]:
     """Return the mean over the orders for each question."""
     by_question: dict[str, list[Asked]] = {}
     for one in asked:
         by_question.setdefault(one.question, []).append(one)
     return [
         Outcome(
-            LEARNER,
+            system,
             mine[0].source,
             mine[0].conversation,
             question,
@@ -212,7 +225,9 @@ def details_of(studies: Sequence[Study], fixed: Sequence[Outcome], budgets: Sequ
                     Detail(
                         stream=study.stream,
                         source=source,
-                        feedback=study.feedback,
+                        system=study.work.system,
+                        feedback=study.work.feedback,
+                        ablation=study.work.ablation,
                         conversation=conversation,
                         order=order,
                         budget=budget,

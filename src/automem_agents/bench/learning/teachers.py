@@ -21,6 +21,8 @@ from automem_agents.types import MemoryRecord, Recall
 class Teacher(ABC):
     """Asks a memory, and tells it what its mode tells. A conversation is one run of the agent.
 
+    Between two questions of a user there are seconds, in which a memory learns beside the agent; here, it is waited for.
+
     Args:
         memory: the memory under test.
         mode: what it is told.
@@ -29,6 +31,7 @@ class Teacher(ABC):
 
     Attributes:
         decisions, updates: how long recalls took, and how long it took to take in feedback or an answered turn.
+        waits: how long was waited for what is learned in the background.
     """
 
     def __init__(self, memory: MemoryController, mode: Mode, budget: int, seed: int) -> None:
@@ -36,6 +39,7 @@ class Teacher(ABC):
         self.mode = mode
         self.decisions = Stopwatch()
         self.updates = Stopwatch()
+        self.waits = Stopwatch()
         self._budget = budget
         self._seed = seed
         self._run: Trajectory | None = None
@@ -51,6 +55,10 @@ class Teacher(ABC):
     def _recalled(self, run: Trajectory, text: str) -> Recall:
         with self.decisions.timing():
             return run.recall(text, max_tokens=self._budget)
+
+    def _wait(self) -> None:
+        with self.waits.timing():
+            self.memory.flush()
 
     def _luck(self, question: Question, attempt: int = 0) -> Random:
         return dice(self._seed, self.mode.name, question.id, attempt)
@@ -79,6 +87,7 @@ class Judging(Teacher):
             cited = [recall.records[i].id for i in verdict.cited]
             with self.updates.timing():
                 self.memory.feedback(recall.token, verdict.score, cited=cited)
+            self._wait()
 
 
 class Talking(Teacher):
@@ -102,6 +111,7 @@ class Talking(Teacher):
             said = [{"role": "user", "content": message}, {"role": "assistant", "content": reply.text}]
             with self.updates.timing():
                 run.observe(said, remember=False)
+            self._wait()
             return reply.right
 
         right = answered(question.question, recall, 0)

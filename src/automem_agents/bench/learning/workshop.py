@@ -11,7 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from automem_agents.bench.dataset import Conversation
+from automem_agents.bench.learning.offline import Fitting, fitted
 from automem_agents.bench.learning.prequential import Job, Learn, Lived, Setup, live, memory_on
+from automem_agents.bench.learning.tables import Table, tables_of
 from automem_agents.bench.run import REFERENCE, Outcome, Plan, run, turn_costs
 from automem_agents.bench.systems import WholeTurns
 from automem_agents.protocols import Embedder, TokenCounter
@@ -37,11 +39,15 @@ def prepared(
     *,
     learn: Learn = "off",
     seed: int = 0,
+    tables: bool = False,
     on_step: OnStep = lambda _: None,
 ) -> Iterator[Prepared]:
     """Read all conversations into one store, and ask each question of what doesn't learn.
 
     A conversation is a namespace, so that what a stream doesn't touch has no influence on it.
+
+    Args:
+        tables: whether candidates are noted, for models that are fitted on them.
     """
     plan = replace(plan, systems=FIXED)
     baselines = run(talks, replace(plan, systems=FIXED[:-1]), embedder, counter)
@@ -55,8 +61,13 @@ def prepared(
             learn=learn,
             seed=seed,
         )
-        outcomes, rankings = _unlearned(setup, embedder, on_step)
-        yield Prepared(replace(setup, rankings=rankings), [*baselines.outcomes, *outcomes])
+        system = memory_on(setup.store, setup, embedder, "off")
+        try:
+            outcomes = _unlearned(system, setup, on_step)
+            noted = _noted(system, setup) if tables else {}
+        finally:
+            system.close()
+        yield Prepared(replace(setup, rankings=system.rankings, tables=noted), [*baselines.outcomes, *outcomes])
 
 
 def preparing_steps(talks: Sequence[Conversation]) -> int:
@@ -64,34 +75,33 @@ def preparing_steps(talks: Sequence[Conversation]) -> int:
     return sum(len(talk.turns) for talk in talks)
 
 
-def _unlearned(setup: Setup, embedder: Embedder, on_step: OnStep) -> tuple[list[Outcome], dict[str, list[str]]]:
-    system = memory_on(setup.store, setup, embedder, "off")
-    try:
-        for talk in setup.talks.values():
-            system.read(talk)
-            on_step(len(talk.turns))
-        system.reopen()
-        outcomes = [
-            Outcome(system.name, talk.source, talk.id, question.id, system.ask(talk, question, setup.plan.budgets))
-            for talk in setup.talks.values()
-            for question in talk.scored
-        ]
-        return outcomes, system.rankings
-    finally:
-        system.close()
+def _unlearned(system: WholeTurns, setup: Setup, on_step: OnStep) -> list[Outcome]:
+    for talk in setup.talks.values():
+        system.read(talk)
+        on_step(len(talk.turns))
+    system.reopen()
+    return [
+        Outcome(system.name, talk.source, talk.id, question.id, system.ask(talk, question, setup.plan.budgets))
+        for talk in setup.talks.values()
+        for question in talk.scored
+    ]
 
 
-def steps(jobs: Sequence[Job], talks: Mapping[str, Conversation]) -> int:
-    """Return how many questions all jobs ask."""
+def _noted(system: WholeTurns, setup: Setup) -> dict[str, Table]:
+    return {table.question: table for talk in setup.talks.values() for table in tables_of(system, talk)}
+
+
+def steps(jobs: Sequence[Job | Fitting], talks: Mapping[str, Conversation]) -> int:
+    """Return how many questions all jobs learn from or ask."""
     return sum(_length(job, talks) for job in jobs)
 
 
-def _length(job: Job, talks: Mapping[str, Conversation]) -> int:
+def _length(job: Job | Fitting, talks: Mapping[str, Conversation]) -> int:
     return sum(len(talks[i].scored) for i in (*job.stream.conversations, *job.stream.frozen))
 
 
 def live_all(
-    jobs: Sequence[Job],
+    jobs: Sequence[Job | Fitting],
     setup: Setup,
     embedder: Callable[[], Embedder],
     processes: int = 1,
@@ -104,7 +114,7 @@ def live_all(
     """
     if processes == 1:
         mine = embedder()
-        return [live(job, setup, mine, lambda: on_step(1)) for job in jobs]
+        return [_done(job, setup, mine, on_step) for job in jobs]
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, (setup, embedder)) as pool:
         waiting = {pool.submit(_live, job): position for position, job in enumerate(jobs)}
         found: dict[int, Lived] = {}
@@ -113,6 +123,14 @@ def live_all(
             found[position] = future.result()
             on_step(_length(jobs[position], setup.talks))
     return [found[position] for position in range(len(jobs))]
+
+
+def _done(job: Job | Fitting, setup: Setup, embedder: Embedder, on_step: OnStep = lambda _: None) -> Lived:
+    if isinstance(job, Job):
+        return live(job, setup, embedder, lambda: on_step(1))
+    lived = fitted(job, setup)
+    on_step(_length(job, setup.talks))
+    return lived
 
 
 _shared: tuple[Setup, Embedder]  # of a worker, from ``_start`` on
@@ -124,5 +142,5 @@ def _start(setup: Setup, embedder: Callable[[], Embedder]) -> None:
     _shared = (setup, embedder())
 
 
-def _live(job: Job) -> Lived:
-    return live(job, *_shared)
+def _live(job: Job | Fitting) -> Lived:
+    return _done(job, *_shared)
