@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exploring import ExploringPolicy
 from typer.testing import CliRunner, Result
 
 from automem_agents import MemoryController, Namespace
 from automem_agents.cli.app import app
 from automem_agents.operations.read import ReadRequest, read
 from automem_agents.policies import RulesPolicy
-from automem_agents.policies.exploration import Explorer, ExploringPolicy
+from automem_agents.policies.exploration import Explorer
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -44,7 +45,7 @@ def test_the_table_says_what_was_earned_and_how_sure_that_is(run: Run, explored:
     shown = run("evaluate")
     assert shown.exit_code == 0, shown.output
     assert f"{RECALLS}, {RECALLS} with a reward, {RECALLS} of those explored" in shown.stdout
-    assert "the mean score of their feedback" in shown.stdout
+    assert f"{RECALLS} by credit assignment" in shown.stdout
     assert f"rules@1 on what rules@1 logged, by set: {RECALLS} recalls, effective sample size" in shown.stdout
     for estimator in ("IPS", "SNIPS", "DR"):
         assert re.search(rf"{estimator} +-?0\.\d+ +\[-?0\.\d+, ", shown.stdout)
@@ -55,7 +56,7 @@ def test_the_table_says_what_was_earned_and_how_sure_that_is(run: Run, explored:
 def test_json(run_json: RunJson, explored: Path) -> None:
     evaluation = run_json("evaluate", "--policy", "rules@1")
     assert (evaluation["reads"], evaluation["rewarded"], evaluation["explored"]) == (RECALLS, RECALLS, RECALLS)
-    assert evaluation["rewards"] == {"feedback": RECALLS}
+    assert evaluation["rewards"] == {"credit": RECALLS}
     assert [row["estimator"] for row in evaluation["rows"]] == ["IPS", "SNIPS", "DR"]
     for row in evaluation["rows"]:
         assert (row["logged_by"], row["target"], row["unit"]) == ("rules@1", "rules@1", "set")

@@ -21,14 +21,15 @@ from automem_agents.learning.estimators import (
     effective_sample_size,
 )
 from automem_agents.learning.logged import LeftOut, LoggedRead, count_reads, rewarded_reads
+from automem_agents.learning.registry import Registry
 from automem_agents.learning.samples import RecordSample, SetSample
 from automem_agents.policies import RulesPolicy
+from automem_agents.policies.learned import LearnedPolicy
 from automem_agents.protocols import Policy, ReadProblem
 from automem_agents.store import MemoryStore
 from automem_agents.types import Namespace
 
 RewardModel = Callable[[NDArray[np.float16]], NDArray[np.floating]]
-PolicyNamed = Callable[[MemoryStore, str], Policy]
 FEW_REWARDS = 100
 LOW_ESS = 50
 MUCH_OUTSIDE = 0.1
@@ -97,15 +98,21 @@ class Evaluation:
 
 
 def policy_named(store: MemoryStore, name: str) -> Policy:
-    """Return a policy by its name, with or without its version.
+    """Return a policy by its name: the rules, or what was learned; without a version, the one that rules.
 
     Raises:
-        InvalidInput: if there is none.
+        InvalidInput: if it isn't the name of a policy.
+        NotFound: if there is no such version, or its parameters were dropped.
     """
     rules = RulesPolicy()
-    if name not in (rules.name, policy_id(rules)):
-        raise InvalidInput(f"there is no policy {name!r}; there is {policy_id(rules)}")
-    return rules
+    if name in (rules.name, policy_id(rules)):
+        return rules
+    registry = Registry(store.journal, store.clock)
+    family, at, version = name.partition("@")
+    if family != LearnedPolicy.name or (at and not (version.isdecimal() and len(version) < 10)):
+        raise InvalidInput(f"there is no policy {name!r}; there is {policy_id(rules)}, and learned@1 and so on")
+    number = int(version) if at else registry.version(family).version
+    return LearnedPolicy.load(rules, registry.parameters(family, number), number)
 
 
 def policy_id(policy: Policy) -> str:
@@ -191,13 +198,12 @@ class _Log:
             return
         predicted = None if model is None else np.asarray(model(read.features), np.float64)
         self._sets.add(read, wanted, predicted)
-        if read.source == "credit" or not np.isnan(read.credits).all():
-            self._records.add(read, wanted, predicted)
+        self._records.add(read, wanted, predicted)
 
     def rows(self, logged_by: str, target: str) -> Iterable[Evaluated]:
         if self._sets.decisions:
             yield from _rows(logged_by, target, "set", self._sets.terms(), self._sets.out_of_support)
-        if self._records.decisions:
+        if self._records.credited:
             yield from _rows(logged_by, target, "record", self._records.terms(), self._records.out_of_support)
 
 

@@ -63,9 +63,11 @@ class RecordSample:
 
     Attributes:
         decisions: how many were added.
+        credited: whether a record of any of them has a credit.
     """
 
     decisions: int = 0
+    credited: bool = False
     _inside: int = 0
     _decision: list[NDArray[np.int64]] = field(default_factory=list)
     _rewards: list[Numbers] = field(default_factory=list)
@@ -77,6 +79,7 @@ class RecordSample:
     def add(self, read: LoggedRead, wanted: frozenset[int], predicted: Numbers | None) -> None:
         """Take a READ in; the arguments are those of ``SetSample.add``."""
         self.decisions += 1
+        self.credited |= not bool(np.isnan(read.credits).all())
         in_target = np.isin(np.arange(len(read.shown)), list(wanted))
         if (read.inclusion[in_target] <= 0).any():
             return

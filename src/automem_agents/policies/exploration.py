@@ -15,16 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents.errors import InvalidInput
-from automem_agents.protocols import (
-    Exploration,
-    Ints,
-    Outcome,
-    Policy,
-    ReadChoice,
-    ReadProblem,
-    WriteChoice,
-    WriteProblem,
-)
+from automem_agents.protocols import Exploration, Ints, Outcome, ReadChoice
 
 NEAR = 0.05
 MOST_OUTCOMES = 16
@@ -166,43 +157,3 @@ class Explorer:
             propensity=listed[taken].probability,
             exploration=Exploration(tuple(listed), inclusion(listed, len(choice.scores)), seed, draw, taken),
         )
-
-
-class ExploringPolicy:
-    """A policy whose READs explore; everything else is as the policy does it.
-
-    Args:
-        policy: ranks, packs, and writes.
-        explorer: draws what is shown.
-    """
-
-    def __init__(self, policy: Policy, explorer: Explorer) -> None:
-        self._policy = policy
-        self._explorer = explorer
-
-    @property
-    def name(self) -> str:
-        """Name of the policy."""
-        return self._policy.name
-
-    @property
-    def version(self) -> int:
-        """Version of the policy."""
-        return self._policy.version
-
-    @property
-    def sees(self) -> str:
-        """The feature set that the policy wants."""
-        return self._policy.sees
-
-    def read(self, problem: ReadProblem) -> ReadChoice:
-        """Let the policy choose what to show, then draw among that and its near ties."""
-        return self._explorer.explored(self._policy.read(problem), problem.pack)
-
-    def write(self, problem: WriteProblem) -> WriteChoice:
-        """Choose as the policy does."""
-        return self._policy.write(problem)
-
-    def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
-        """Return the shares that the policy gives."""
-        return self._policy.weights(names, features)

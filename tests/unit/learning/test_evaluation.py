@@ -9,17 +9,21 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+from exploring import ExploringPolicy
 from numpy.typing import NDArray
 from sqlalchemy import update
 
 from automem_agents import MemoryController, Namespace
-from automem_agents.errors import InvalidInput
+from automem_agents.errors import InvalidInput, NotFound
+from automem_agents.features import LEARNABLE
 from automem_agents.journal.schema import decision_candidates, decisions
 from automem_agents.learning.evaluation import Evaluated, Evaluation, evaluate, policy_id, policy_named, target_set
 from automem_agents.learning.logged import LoggedRead, rewarded_reads
+from automem_agents.learning.registry import Registry
 from automem_agents.operations.read import ReadRequest, read
 from automem_agents.policies import RulesPolicy
-from automem_agents.policies.exploration import Explorer, ExploringPolicy
+from automem_agents.policies.exploration import Explorer
+from automem_agents.policies.learned import Cluster, LearnedPolicy, LinearCorrection
 from automem_agents.protocols import Policy, ReadChoice, ReadProblem
 from automem_agents.testing import HashEmbedder
 
@@ -204,15 +208,27 @@ def test_without_exploration_only_the_policy_itself_can_be_told(memory: MemoryCo
     assert any("only 30 of 30" in warning for warning in evaluation.warnings)
 
 
-def test_feedback_is_the_reward_where_credit_has_not_spoken(explored: MemoryController) -> None:
-    tokens = recall(explored, RulesPolicy(), 5, first=99)
-    for token in tokens[:3]:
-        explored.feedback(token, 1.0)
-        explored.feedback(token, 0.0, key="judge")
-    evaluation = evaluate(explored.store, [RulesPolicy()])
-    assert evaluation.rewards == {"credit": RECALLS, "feedback": 3}
-    assert evaluation.reads == RECALLS + 5
-    assert [r.reward for r in logged(explored) if r.source == "feedback"] == [0.5, 0.5, 0.5]
+def test_feedback_is_the_reward_where_credit_has_not_spoken(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada", learn="off")  # nothing assigns credit
+    remember(memory)
+    for token in recall(memory, RulesPolicy(), 5)[:3]:
+        memory.feedback(token, 1.0)
+        memory.feedback(token, 0.0, key="judge")
+    evaluation = evaluate(memory.store, [RulesPolicy()])
+    assert (evaluation.reads, evaluation.rewards) == (5, {"feedback": 3})
+    assert [r.reward for r in logged(memory)] == [0.5, 0.5, 0.5]
+    assert {row.unit for row in evaluation.rows} == {"set"}  # nothing is known of single records
+
+
+def test_credit_and_feedback_are_told_apart(memory: MemoryController) -> None:
+    remember(memory)
+    tokens = recall(memory, RulesPolicy(), 4)
+    memory.feedback(tokens[0], 1.0, cited=["m1"])
+    memory.feedback(tokens[1], -0.5)
+    evaluation = evaluate(memory.store, [RulesPolicy()])
+    assert evaluation.rewards == {"credit": 2}
+    assert {row.unit for row in evaluation.rows} == {"set", "record"}
+    assert row_of(evaluation, "set", "DR").value == pytest.approx(0.25)
 
 
 def test_logged_probabilities_that_are_wrong_are_found_out(explored: MemoryController) -> None:
@@ -274,5 +290,27 @@ def test_policies_have_names(memory: MemoryController) -> None:
     assert (
         policy_id(policy_named(memory.store, "rules")) == policy_id(policy_named(memory.store, "rules@1")) == "rules@1"
     )
-    with pytest.raises(InvalidInput, match="there is no policy 'best'"):
-        policy_named(memory.store, "best")
+    for name in ("best", "learned@", "learned@x", "learned@1@1", "rules@9"):
+        with pytest.raises(InvalidInput, match=f"there is no policy '{name}'"):
+            policy_named(memory.store, name)
+    for name in ("learned", "learned@7"):
+        with pytest.raises(NotFound):
+            policy_named(memory.store, name)
+
+
+def test_what_was_learned_can_be_evaluated(memory: MemoryController) -> None:
+    rng = np.random.default_rng(11)
+    models = {cluster: LinearCorrection(rng.normal(0, 3, len(LEARNABLE))) for cluster in Cluster}
+    saved = LearnedPolicy(RulesPolicy(), models, 1).save()
+    Registry(memory.store.journal, memory.store.clock).register("learned", saved)
+    remember(memory)
+    rules = RulesPolicy()
+    rules.sees = "read@2"  # logs what the learned policy needs
+    recall(memory, ExploringPolicy(rules, Explorer(epsilon=0.5, near=1.0, seeds=iter(range(99)).__next__)), 20)
+    reward_all(memory)
+    learned = policy_named(memory.store, "learned@1")
+    evaluation = evaluate(memory.store, [RulesPolicy(), learned])
+    assert {row.target for row in evaluation.rows} == {"rules@1", "learned@1"}
+    assert evaluation.left_out == {}
+    differs = [target_set(r, learned) != target_set(r, RulesPolicy()) for r in logged(memory)]
+    assert any(differs)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from exploring import ExploringPolicy
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -22,7 +23,6 @@ from automem_agents.operations.replay import drawn, logged_packer
 from automem_agents.policies import RulesPolicy
 from automem_agents.policies.exploration import (
     Explorer,
-    ExploringPolicy,
     choose,
     draw_from,
     inclusion,
