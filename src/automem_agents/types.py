@@ -331,11 +331,15 @@ class Explanation:
 
     Attributes:
         contributions: for each candidate (READ) or for the decision (``""``), feature name to its share of the score.
+        fixed: for each candidate of a READ, the rules' score, without what was learned.
+        displaced: for each record that was shown by exploration, or that what was learned put ahead, those that gave way.
         texts: record id to text, for the records that still exist.
     """
 
     decision: Decision
     contributions: Mapping[str, Mapping[str, float]]
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    displaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
+from automem_agents.features import READ
 from automem_agents.journal.decisions import decision_by_id, effects_of
 from automem_agents.journal.records import row_by_id
 from automem_agents.operations.log import to_decision
+from automem_agents.operations.replay import drawn
 from automem_agents.protocols import Policy
 from automem_agents.text.render import one_line
-from automem_agents.types import Decision, Explanation, Namespace, Operation
+from automem_agents.types import Candidate, Decision, Explanation, Namespace, Operation
 
+_LARGEST = 5  # learned shares in the text; the object has them all
+_DISPLACED = 3
+_SAME = 1e-3  # scores that differ by less are taken to tie
 _SHOWN = 8  # runners-up in the text; the object has them all
 
 
@@ -37,8 +44,35 @@ def explain(
     ids += [effect.record_id for effect in effects_of(connection, row.seq)]
     texts = {i: row_by_id(connection, row.namespace, i).text for i in dict.fromkeys(ids)}
     contributions = _contributions(policy_named(decision.policy), decision)
-    lines = (*_head(decision), *_body(decision, contributions, texts))
-    return Explanation(decision=decision, contributions=contributions, texts=texts, lines=lines)
+    fixed = {i: sum(shares.get(name, 0.0) for name in READ.names) for i, shares in contributions.items()}
+    tried = _tried(row.arguments, decision)
+    displaced = {**_put_ahead(decision, fixed), **tried}
+    found = Explanation(decision=decision, contributions=contributions, fixed=fixed, displaced=displaced, texts=texts)
+    return replace(found, lines=(*_head(decision), *_body(found, tried)))
+
+
+def _put_ahead(decision: Decision, fixed: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """Return which shown records the rules rank behind some that were passed over, each with those, the best first."""
+    known = [c for c in decision.candidates if c.record_id in fixed]
+    passed = [c for c in known if not c.shown]
+    found = {}
+    for shown in (c for c in known if c.shown):
+        least = fixed[shown.record_id] + _SAME
+        behind = [c.record_id for c in passed if c.position > shown.position and fixed[c.record_id] > least]
+        if behind:
+            found[shown.record_id] = tuple(sorted(behind, key=lambda i: -fixed[i])[:_DISPLACED])
+    return found
+
+
+def _tried(arguments: Mapping[str, Any], decision: Decision) -> dict[str, tuple[str, ...]]:
+    """Return which records exploration showed, each with those that its policy would have shown in their place."""
+    exploration = drawn(arguments)
+    if exploration is None:
+        return {}
+    ids = [candidate.record_id for candidate in decision.candidates]
+    own, taken = (set(exploration.outcomes[at].shown.tolist()) for at in (0, exploration.taken))
+    displaced = tuple(ids[position] for position in sorted(own - taken))
+    return {ids[position]: displaced for position in sorted(taken - own)}
 
 
 def _contributions(policy: Policy | None, decision: Decision) -> dict[str, dict[str, float]]:
@@ -60,35 +94,50 @@ def _head(decision: Decision) -> tuple[str, ...]:
     fallback = f"\n  fallback: {decision.fallback}" if decision.fallback else ""
     return (
         f"{decision.operation} {decision.action}{undone}: {decision.reason}{fallback}",
-        f"  by {decision.policy}, p = {decision.propensity:.2f}, out of {', '.join(decision.legal)}; {decision.id}",
+        f"  by {decision.policy}, p = {decision.propensity:.2f}, out of {', '.join(decision.legal)}; {decision.id}"
+        + ("" if decision.reward is None else f"; reward {decision.reward:+.2f}"),
     )
 
 
-def _body(
-    decision: Decision, contributions: Mapping[str, Mapping[str, float]], texts: Mapping[str, str]
-) -> tuple[str, ...]:
-    if decision.operation is Operation.READ:
-        return _read_lines(decision, contributions, texts)
-    lines = [f"  {record_id}  {_short(text, 60)}" for record_id, text in texts.items()]
-    named = [f"{name} {value:.2f}" for name, value in decision.features.items() if value]
+def _body(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if found.decision.operation is Operation.READ:
+        return _read_lines(found, tried)
+    lines = [f"  {record_id}  {_short(text, 60)}" for record_id, text in found.texts.items()]
+    named = [f"{name} {value:.2f}" for name, value in found.decision.features.items() if value]
     return (*lines, f"  saw {', '.join(named)}") if named else tuple(lines)
 
 
-def _read_lines(
-    decision: Decision, contributions: Mapping[str, Mapping[str, float]], texts: Mapping[str, str]
-) -> tuple[str, ...]:
-    shown = [c for c in decision.candidates if c.shown]
-    passed = [c for c in decision.candidates if not c.shown][:_SHOWN]
+def _read_lines(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    shown = [c for c in found.decision.candidates if c.shown]
+    passed = [c for c in found.decision.candidates if not c.shown][:_SHOWN]
     lines = []
     for candidate in (*shown, *passed):
-        shares = contributions.get(candidate.record_id, {})
-        parts = " ".join(f"{name} {value:+.2f}" for name, value in shares.items())
-        mark = "shown " if candidate.shown else "passed"
+        record, shares = candidate.record_id, found.contributions.get(candidate.record_id, {})
+        mark = "tried " if record in tried else "shown " if candidate.shown else "passed"
         lines.append(
-            f"  {mark} {sum(shares.values()):5.2f}  {_short(texts.get(candidate.record_id, '(deleted)'), 44):<44}  "
-            f"{candidate.tokens:>3} tokens  {parts}"
+            f"  {mark} {sum(shares.values()):5.2f}  {_short(found.texts.get(record, '(deleted)'), 44):<44}  "
+            f"{candidate.tokens:>3} tokens  {_parts(shares, found.fixed.get(record, 0.0))}{_earned(candidate)}"
         )
+        if record in found.displaced:
+            instead = (_short(found.texts.get(i, "(deleted)"), 44) for i in found.displaced[record])
+            lines.append(f"           in place of {'; '.join(instead) or 'nothing'}")
     return tuple(lines)
+
+
+def _parts(shares: Mapping[str, float], fixed: float) -> str:
+    """Write the largest shares; what was learned, after the fixed score."""
+    learned = {name: share for name, share in shares.items() if name not in READ.names}
+    largest = sorted(learned, key=lambda name: -abs(learned[name]))[:_LARGEST]
+    own = {name: share for name, share in shares.items() if name in READ.names} if not learned else {"fixed": fixed}
+    written = {**own, **{name: learned[name] for name in largest}}
+    return " ".join(f"{name} {value:+.2f}" for name, value in written.items())
+
+
+def _earned(candidate: Candidate) -> str:
+    """Say what came of a record since, where that is known."""
+    if candidate.reward is None:
+        return ""
+    return f"  {'used' if candidate.reward > 0 else 'not used'}, reward {candidate.reward:+.2f}"
 
 
 def _short(text: str, width: int) -> str:
