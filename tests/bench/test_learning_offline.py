@@ -70,14 +70,15 @@ def test_a_model_learns_what_the_labels_say(ready: Prepared, model: str) -> None
 def test_citations_are_labels_of_what_the_rules_show(ready: Prepared) -> None:
     dear = {name: {turn: 6 * cost for turn, cost in costs.items()} for name, costs in ready.setup.costs.items()}
     setup = replace(ready.setup, costs=dear)
-    hidden, shown = {}, {}
+    hidden, shown, unseen = {}, {}, 0
     for name, table in setup.tables.items():
         ranked = table.ranked(table.fixed)
         seen = {ranked[i] for i in packed([dear[table.conversation][turn] for turn in ranked], 500)}
-        assert 0 < len(seen) < len(ranked)
+        unseen += len(ranked) - len(seen)
         is_seen = np.array([turn in seen for turn in table.turns])
         hidden[name] = replace(table, gold=np.where(is_seen, table.gold, ~table.gold))
         shown[name] = replace(table, gold=np.where(is_seen, ~table.gold, table.gold))
+    assert unseen > 10
     fitting = Fitting(STREAM, "linear", "citations")
     plain, with_hidden, with_shown = (
         fitted(fitting, replace(setup, tables=tables)).asked for tables in (setup.tables, hidden, shown)
