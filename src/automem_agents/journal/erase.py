@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, Table, delete, insert, or_, select, update
 
 from automem_agents.journal import schema as t
+from automem_agents.journal.policies import forget_namespace
 from automem_agents.journal.records import log_changes
 
 
@@ -68,6 +69,7 @@ def erase_namespace(connection: Connection, namespace: int, now: int) -> int:
         t.item_vectors.c.item_seq.in_(select(t.items.c.seq).where(t.items.c.namespace == namespace)),
     )
     _forget_what_was_learned(connection, t.credits.c.namespace == namespace)
+    forget_namespace(connection, namespace, now)
     for table in (t.feedback, t.signals, t.shadow, t.messages, t.items, t.changes, t.decisions, t.records, t.turns):
         _delete(connection, table, table.c.namespace == namespace)
     _delete(connection, t.index_marks, t.index_marks.c.namespace == namespace)

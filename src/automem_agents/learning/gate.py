@@ -77,7 +77,7 @@ class Verdict:
 
     Attributes:
         reason: one line for people.
-        vetoed: whether only this namespace is closed.
+        vetoed: whether this namespace's own decisions speak against it, wherever its cluster stands.
         attempt: of the cluster, from 1.
         decisions: replayed since the attempt began.
         mean, low, high: their difference; the bounds hold for all times at once, with a chance of .90.
@@ -286,11 +286,11 @@ class Gate:
         if own is None or (own.cluster, own.attempt) != (cluster, attempt.number):
             own = _Own(cluster, attempt.number)
         shrunk, error = self._shrunk(own, attempt)
-        vetoed = attempt.open and own.count > 0 and shrunk + self.settings.veto_errors * error < 0
+        vetoed = own.count > 0 and shrunk + self.settings.veto_errors * error < 0
         low, high = attempt.differences.bounds(_SHOWN_ALPHA)
         return Verdict(
             open=attempt.open and not vetoed,
-            reason=self._reason(attempt, shrunk if vetoed else None),
+            reason=self._reason(attempt, shrunk if vetoed and attempt.open else None),
             vetoed=vetoed,
             attempt=attempt.number,
             decisions=attempt.differences.count,

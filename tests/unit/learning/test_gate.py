@@ -158,6 +158,16 @@ def test_a_namespace_vetoes_on_its_own_harm_only(opened: Gate) -> None:
     assert "500" not in json.loads(opened.dump())["namespaces"]
 
 
+def test_a_veto_is_known_before_the_gate_opens() -> None:
+    gate = Gate()
+    for other in range(60):
+        replay(gate, other, 0.1, 4)
+        replay(gate, 500, -0.2, 1)
+    verdict = gate.verdict(500, "chat")
+    assert (verdict.open, verdict.vetoed, gate.verdict(1, "chat").vetoed) == (False, True, False)
+    assert "proved" in verdict.reason
+
+
 def test_a_short_chat_proves_nothing_alone(opened: Gate) -> None:
     replay(opened, 500, -0.05, 18)
     assert opened.verdict(500, "chat").open
