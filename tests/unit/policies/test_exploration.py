@@ -283,6 +283,27 @@ def assert_rules_replay(
     assert sorted(choice.shown.tolist()) == own.shown.tolist()
 
 
+def test_what_comes_in_from_below_the_pool_is_logged(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada", pool=8)
+    for n in range(40):
+        memory.add(f"The cat of day {n} was fine")
+    policy = ExploringPolicy(RulesPolicy(), Explorer(epsilon=1.0, near=1.0, seeds=counting_seeds()))
+    _, decision = read(memory.store, policy, ReadRequest(Namespace("ada"), "the cat", 300, None, None))
+    replay = drawn(decision.arguments)
+    assert replay is not None
+    deepest = max(int(o.shown.max()) for o in replay.outcomes)
+    assert deepest >= int(replay.outcomes[0].shown.max()) >= 8
+    assert len(decision.candidates.record_seqs) == deepest + 1
+    assert replay.replayed(decision.draw or 0).tolist() == np.flatnonzero(decision.candidates.shown).tolist()
+
+
+@pure
+def test_what_fits_to_the_last_token_is_packed() -> None:
+    nothing = np.zeros(3, np.int64)
+    packer = Packer(np.arange(3), np.array([5, 5, 5]), nothing, nothing, budget=10, top_k=None, pool=8)
+    assert packer(np.array([2, 0, 1])).tolist() == [2, 0]
+
+
 def test_what_is_no_evidence_never_comes_in(talks: MemoryController) -> None:
     strict = RulesPolicy(min_cosine=2.0)  # only a common word is evidence
     policy = ExploringPolicy(strict, Explorer(epsilon=1.0, near=1.0, seeds=counting_seeds()))
