@@ -201,6 +201,12 @@ def link_to_turn(connection: Connection, decision_seq: int, turn_seq: int) -> No
     connection.execute(update(decisions).where(decisions.c.seq == decision_seq).values(turn_seq=turn_seq))
 
 
+def blame(connection: Connection, decision_seq: int, turn_seq: int) -> None:
+    """Say that what went wrong, and was told in a turn of its own, was about a READ of the turn before."""
+    of_turn = (signals.c.turn_seq == turn_seq) & signals.c.decision_seq.is_(None)
+    connection.execute(update(signals).where(of_turn).values(decision_seq=decision_seq))
+
+
 def load_learner(connection: Connection, name: str) -> LearnerRow | None:
     """Return what is known, None if nothing was learned yet."""
     row = connection.execute(select(learners).where(learners.c.name == name)).first()

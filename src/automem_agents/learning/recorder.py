@@ -19,7 +19,7 @@ from automem_agents.learning.signals import asks_again, corrects, restates
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.operations.messages import Turn
 from automem_agents.store import MemoryStore
-from automem_agents.text.render import record_text
+from automem_agents.text.render import record_text, without_blocks
 from automem_agents.types import Namespace
 
 USED, ASKED_AGAIN, CORRECTED, RESTATED = "used", "re_asked", "corrected", "restated"
@@ -56,6 +56,9 @@ class Recorder:
         """Note in a turn's transaction which records its answer used, and what it says of the turn before."""
         run = self.runs.get(namespace.key, turn.run_id)
         if run is None:
+            return
+        if not turn.messages and not run.asked:
+            self._note_late(connection, run, turn_seq)
             return
         message, answer = said(turn)
         run.noted = turn.turn_id
@@ -114,6 +117,12 @@ class Recorder:
         else:
             credits.withdraw_credit(connection, row.seq)
 
+    def _note_late(self, connection: Connection, run: Run, turn_seq: int) -> None:
+        """Let what went wrong and is told after its turn count for it; the user may still ask again."""
+        row = _find(connection, run.previous[-1]) if run.previous else None
+        if row is not None:
+            credits.blame(connection, row.seq, turn_seq)
+
     def _judge_previous(self, connection: Connection, run: Run, message: str, rarity: Rarity) -> None:
         for asked in run.previous:
             row = _find(connection, asked)
@@ -153,10 +162,10 @@ class Recorder:
 
 
 def said(turn: Turn) -> tuple[str, str]:
-    """Return what the user said in a turn, and what the agent said or did."""
-    of_user = [message.text for message in turn.messages if message.role == "user"]
+    """Return what the user said in a turn, and what the agent said or did; a recall that stands in it said nothing."""
+    of_user = [without_blocks(message.text) for message in turn.messages if message.role == "user"]
     of_agent = [part for m in turn.messages if m.role == "assistant" for part in (m.text, m.actions) if part]
-    return "\n".join(of_user), "\n".join(of_agent)
+    return "\n".join(of_user), without_blocks("\n".join(of_agent))
 
 
 def _complaint(run: Run, message: str, rarity: Rarity) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from automem_agents._fork import survive_fork
 
 _MOST = 10_000  # runs at a time; of those unseen for longest, nothing more is learned
+_MOST_ASKED = 16  # READs of a turn
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Runs:
         with self._lock:
             run = self._runs.setdefault((namespace, run_id), Run())
             self._runs.move_to_end((namespace, run_id))
-            run.asked.append(asked)
+            run.asked = [*run.asked[1 - _MOST_ASKED :], asked]
             run.seen = now
             while len(self._runs) > _MOST:
                 self._runs.popitem(last=False)
@@ -67,13 +68,20 @@ class Runs:
             return None if run_id is None else self._runs.get((namespace, run_id))
 
     def turn(self, namespace: int, run_id: str | None, turn_id: str, message: str, answer: str, now: int) -> None:
-        """Note that a turn has ended, if it is the one that was noted last."""
+        """Note that a turn has ended.
+
+        Where none was noted, it was committed before, and what was asked since was asked for the same answer again.
+        """
         with self._lock:
             run = None if run_id is None else self._runs.get((namespace, run_id))
-            if run is not None and run.noted == turn_id:
+            if run is None:
+                return
+            if run.noted == turn_id:
                 run.noted = ""
                 run.previous, run.asked = run.asked, []
                 run.message, run.answer, run.seen = message, answer, now
+            elif not run.noted:
+                run.asked = []
 
     def end(self, namespace: int, run_id: str) -> list[Asked]:
         """Forget a run; return the READs of its last turn."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,8 @@ from automem_agents.errors import InvalidInput
 from automem_agents.operations.checks import checked_metadata
 from automem_agents.operations.ids import new_id
 from automem_agents.types import ROLES, SOURCES, Outcome, checked_id
+
+_DEEPEST, _MOST_VALUES = 8, 1000  # of the arguments of tool calls
 
 
 class Message(BaseModel):
@@ -81,13 +84,10 @@ class Message(BaseModel):
 
     @property
     def actions(self) -> str:
-        """The arguments of the tool calls, as text."""
+        """The texts in the arguments of the tool calls, each in a line; numbers are about as likely to be a page or a limit."""
         calls = [call for call in self.tool_calls or () if isinstance(call, Mapping)]
         functions = [call["function"] if isinstance(call.get("function"), Mapping) else call for call in calls]
-        given = [function.get("arguments", function.get("args")) for function in functions]
-        return "\n".join(
-            arguments if isinstance(arguments, str) else repr(arguments) for arguments in given if arguments
-        )
+        return "\n".join(_texts([_read(function.get("arguments", function.get("args"))) for function in functions]))
 
     @property
     def speaker(self) -> str:
@@ -116,6 +116,37 @@ class Turn:
     is_new: bool = False
     outcomes: tuple[Outcome, ...] = ()
     remember: bool = True
+
+    @property
+    def said(self) -> tuple[Message, ...]:
+        """The messages but for those that only call tools: nothing of them is stored, and no turn is another by them."""
+        return tuple(message for message in self.messages if message.text or not message.tool_calls)
+
+
+def _read(arguments: object) -> object:
+    """Return the arguments of a call, which OpenAI writes as JSON."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _texts(arguments: object) -> list[str]:
+    """Return the texts in arguments, level by level; of huge ones, the first that are met."""
+    found, level = list[str](), [arguments]
+    for _ in range(_DEEPEST):
+        below = list[object]()
+        for value in level[:_MOST_VALUES]:
+            if isinstance(value, Mapping):
+                below += value.values()
+            elif isinstance(value, (list, tuple)):
+                below += value
+            elif isinstance(value, str):
+                found.append(value)
+        level = below
+    return found
 
 
 def checked_messages(messages: object) -> tuple[Message, ...]:

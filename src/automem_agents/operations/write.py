@@ -52,7 +52,7 @@ def observe(
         EmbedderError, StoreError: if the embedder or the journal fails.
     """
     pieces = pieces_of(
-        turn.messages if turn.remember else (), store.settings, store.counter, scrubber, _knows_line(store, namespace)
+        turn.said if turn.remember else (), store.settings, store.counter, scrubber, _knows_line(store, namespace)
     )
     embedded = iter(store.embed([piece.rendered for piece in pieces if not piece.refused]))
     nothing = store.embed([])
@@ -124,7 +124,7 @@ def _knows_line(store: MemoryStore, namespace: Namespace) -> Callable[[str], boo
 
 
 def _digest(turn: Turn) -> bytes:
-    said = [[m.role, m.speaker, m.text, m.key] for m in turn.messages]
+    said = [[m.role, m.speaker, m.text, m.key] for m in turn.said]
     return blake2b(json.dumps(said).encode(), digest_size=16).digest()
 
 
