@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from agents import checkpoints, said, signals_of, texts_of, turns_of
+from agents import said, signals_of, texts_of, turns_of
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware, SummarizationMiddleware, before_agent
+from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
@@ -32,6 +33,12 @@ def lookup(text: str) -> str:
 
 def reads(memory: MemoryController) -> int:
     return len(memory.decisions(operation=Operation.READ, limit=100))
+
+
+def checkpoints(saver: InMemorySaver) -> Iterator[str]:
+    """Yield all that a checkpointer keeps, as text."""
+    for saved in saver.list(None):
+        yield dumps([saved.checkpoint, saved.metadata, saved.pending_writes])
 
 
 def test_what_one_run_learned_the_next_one_recalls(memory: MemoryController) -> None:

@@ -1,12 +1,9 @@
-"""What tests of agents look at: the signals on record, and what of the memory got where."""
+"""What tests of agents look at, whichever framework they are of: what is on record, and the texts that were stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from langchain_core.load import dumps
-from langgraph.checkpoint.memory import InMemorySaver
 from sqlalchemy import select
 
 from automem_agents import MemoryController
@@ -33,9 +30,3 @@ def texts_of(memory: MemoryController, **scope: str) -> list[str]:
 def said(text: str) -> dict[str, Any]:
     """Return an agent's input."""
     return {"messages": [{"role": "user", "content": text}]}
-
-
-def checkpoints(saver: InMemorySaver) -> Iterator[str]:
-    """Yield all that a checkpointer keeps, as text."""
-    for saved in saver.list(None):
-        yield dumps([saved.checkpoint, saved.metadata, saved.pending_writes])
