@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from automem_agents.errors import ModelError
 from automem_agents.features import LEARNABLE, LEARNED_READ
 from automem_agents.policies.rules import RulesPolicy
+from automem_agents.policies.trained import COLUMNS, RankerCorrection
 from automem_agents.protocols import ReadChoice, ReadProblem, ValueModel, WriteChoice, WriteProblem
-from automem_agents.values.saved import Saved
+from automem_agents.values import TorchRanker
+from automem_agents.values.saved import Saved, readable
 
 BOUND = 3.0  # in standard deviations of the fixed score
 _KIND = "linear-correction"
@@ -73,6 +75,23 @@ class LinearCorrection:
         return shares
 
 
+def correction(model: ValueModel, fixed: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what a model adds (n,) to the fixed score, at most ``BOUND`` either way.
+
+    Args:
+        model: of ``LEARNABLE``, with or without the fixed score before them.
+        fixed: (n,) the fixed score in about standard deviations.
+        columns: (n, l) ``LEARNABLE``.
+    """
+    bounded: NDArray[np.float64] = np.clip(model.predict(seen_by(model, fixed, columns)), -BOUND, BOUND)
+    return bounded
+
+
+def seen_by(model: ValueModel, fixed: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the columns that a model asks for."""
+    return columns if model.features == LEARNABLE else np.concatenate([fixed[:, None], columns], axis=1)
+
+
 class LearnedPolicy:
     """The rules' score plus a correction that a value model predicts, at most three standard deviations of that score.
 
@@ -80,7 +99,7 @@ class LearnedPolicy:
 
     Args:
         rules: give the fixed score, and what counts as evidence.
-        models: predict the correction (n,) from the columns (n, l) of ``LEARNABLE``, for each kind of namespace.
+        models: predict the correction (n,), for each kind of namespace; linear, or trained networks.
         version: in the decision log.
     """
 
@@ -94,10 +113,16 @@ class LearnedPolicy:
 
     def save(self) -> bytes:
         """Return its weights as bytes that ``load`` takes."""
-        arrays = {
-            str(cluster): model.weights for cluster, model in self.models.items() if isinstance(model, LinearCorrection)
-        }
-        return Saved(_KIND, self.version, LEARNABLE, {}, arrays).to_bytes()
+        arrays: dict[str, NDArray[np.float64]] = {}
+        rankers: dict[str, object] = {}
+        for cluster, model in self.models.items():
+            if isinstance(model, LinearCorrection):
+                arrays[cluster] = model.weights
+            elif isinstance(model, RankerCorrection):
+                inner = Saved.from_bytes(model.ranker.save())
+                rankers[cluster] = {"version": inner.version, **inner.hyperparameters}
+                arrays |= {f"{cluster}.{name}": array for name, array in inner.arrays.items()}
+        return Saved(_KIND, self.version, LEARNABLE, {"rankers": rankers} if rankers else {}, arrays).to_bytes()
 
     @classmethod
     def load(cls, rules: RulesPolicy, data: bytes, version: int) -> Self:
@@ -109,7 +134,14 @@ class LearnedPolicy:
         saved = Saved.from_bytes(data, _KIND)
         if saved.features != LEARNABLE:
             raise ModelError("this policy was learned with features that this version of the package does not have")
-        models = {cluster: LinearCorrection(saved.array(cluster, len(LEARNABLE))) for cluster in Cluster}
+        with readable():
+            rankers: Mapping[str, Mapping[str, object]] = saved.hyperparameters.get("rankers", {})
+            models: dict[Cluster, ValueModel] = {
+                cluster: _ranker(saved, cluster, rankers[cluster])
+                if cluster in rankers
+                else LinearCorrection(saved.array(cluster, len(LEARNABLE)))
+                for cluster in Cluster
+            }
         return cls(rules, models, version)
 
     def read(self, problem: ReadProblem) -> ReadChoice:
@@ -125,15 +157,15 @@ class LearnedPolicy:
         model = self.models.get(cluster)
         if model is None:
             return fixed
-        return fixed + np.clip(model.predict(learnable(features)), -BOUND, BOUND) / SCALES[cluster]
+        return fixed + correction(model, fixed * SCALES[cluster], learnable(features)) / SCALES[cluster]
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the share (n, d) of each feature in each candidate's score, which is their sum."""
         shares = self.rules.weights(names, features)
         cluster = cluster_of(features)
         model = self.models.get(cluster)
-        if isinstance(model, LinearCorrection):
-            added = model.contributions(learnable(features))
+        if isinstance(model, (LinearCorrection, RankerCorrection)):
+            added = model.contributions(seen_by(model, scaled_score(self.rules, features), learnable(features)))
             sums = added.sum(axis=1, keepdims=True)
             within = np.clip(sums, -BOUND, BOUND) / np.where(sums == 0, 1, sums)
             shares[:, _FIRST:] += added * within / SCALES[cluster]
@@ -142,3 +174,13 @@ class LearnedPolicy:
     def write(self, problem: WriteProblem) -> WriteChoice:
         """Choose as the rules do."""
         return self.rules.write(problem)
+
+
+def _ranker(saved: Saved, cluster: Cluster, told: Mapping[str, object]) -> RankerCorrection:
+    """Return the networks of a kind of namespace, that were saved among others."""
+    prefix = f"{cluster}."
+    arrays = {name.removeprefix(prefix): array for name, array in saved.arrays.items() if name.startswith(prefix)}
+    hyperparameters = {name: value for name, value in told.items() if name != "version"}
+    version = int(str(told["version"]))
+    inner = Saved(TorchRanker.name, version, COLUMNS, hyperparameters, arrays)
+    return RankerCorrection(TorchRanker.load(inner.to_bytes()))
