@@ -25,18 +25,20 @@ def role_of(message: BaseMessage) -> str | None:
 
 
 def to_messages(messages: Iterable[BaseMessage], roles: Sequence[str] = ("user", "assistant")) -> list[Message]:
-    """Return what of a conversation is worth showing to memory: texts of the given roles.
+    """Return what of a conversation is worth showing to memory: texts of the given roles, and what tools were called with.
 
     Args:
         messages: of one turn.
         roles: out of user, assistant and tool.
     """
-    read = ((role_of(message), str(message.text), message.name) for message in messages)
-    return [
-        Message(role=role, content=text, name=usable_name(name) or None)
-        for role, text, name in read
-        if role is not None and role in roles and text.strip()
-    ]
+    shown = []
+    for message in messages:
+        role, text = role_of(message), str(message.text).strip() and str(message.text)
+        called = list(message.tool_calls) if isinstance(message, AIMessage) else []
+        if role is not None and role in roles and (text or called):
+            name = usable_name(message.name) or None
+            shown.append(Message(role=role, content=text, name=name, tool_calls=called or None))
+    return shown
 
 
 def with_text(system: SystemMessage, text: str) -> SystemMessage:

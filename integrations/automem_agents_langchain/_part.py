@@ -11,9 +11,16 @@ from langchain_core.messages import BaseMessage, SystemMessage
 
 from automem_agents import MemoryController, Outcome, OutcomeKind, Recall, Trajectory
 from automem_agents.adapters import Run, Whose
-from automem_agents.adapters.safe import checked_least, checked_memory, checked_roles, safely, usable_name
+from automem_agents.adapters.safe import (
+    checked_least,
+    checked_memory,
+    checked_roles,
+    safely,
+    says_something,
+    usable_name,
+)
 from automem_agents_langchain._messages import failed_tools, to_messages, with_text
-from automem_agents_langchain._run import current_run
+from automem_agents_langchain._run import current_run, followed_run
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,18 @@ class Part:
         checked_least("top_k", top_k, 1)
         return cls(checked_memory(memory), whose, max_tokens, top_k, checked_roles(roles))
 
-    def trajectory(self, run: Run | Mapping[str, Any] | None) -> Trajectory:
+    def trajectory(self, run: Run | Mapping[str, Any] | None, run_id: str | None = None) -> Trajectory:
         """Return the trajectory of the run, or of the call's config, that a call belongs to.
+
+        Args:
+            run_id: that memory knows it by; default is its conversation, else the run that a handler follows.
 
         Raises:
             ScopeRequired: if nobody says whose memory it is.
         """
-        return self.whose.trajectory(self.memory, run if isinstance(run, Run) else current_run(run))
+        known = run if isinstance(run, Run) else current_run(run)
+        named = run_id or known.thread_id or followed_run(self.memory)
+        return self.whose.trajectory(self.memory, known, run_id=named)
 
     def recall(self, trajectory: Trajectory, question: str) -> Recall | None:
         """Return what is worth knowing; None where nothing was asked or memory failed."""
@@ -70,7 +82,7 @@ class Part:
         if error is not None:
             outcomes.append(Outcome(OutcomeKind.EXCEPTION, usable_name(type(error).__name__)))
         said = to_messages(messages, self.roles)
-        if said or outcomes:
+        if says_something(said) or outcomes:
             safely(self.memory, trajectory.observe, said, turn_id=turn_id, outcomes=outcomes)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict, runtime_checkable
+from uuid import UUID
 
 from langchain_core.runnables.config import ensure_config
 
@@ -18,6 +19,16 @@ class Scope(TypedDict):
     user_id: str
     agent_id: str | None
     app: str
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A handler that knows which runs are inside of which."""
+
+    memory: MemoryController
+
+    def run_around(self, node: UUID | None) -> str | None:
+        """Return the id of the outermost run around a run."""
 
 
 def current_run(config: Mapping[str, Any] | None = None) -> Run:
@@ -41,6 +52,15 @@ def _context() -> object:
         return getattr(graphs.get_runtime(), "context", None)
     except (RuntimeError, KeyError):  # called outside of a graph
         return None
+
+
+def followed_run(memory: MemoryController) -> str | None:
+    """Return the id of the outermost run around this call, if an ``AutoMemCallbackHandler`` of the memory follows it."""
+    manager = ensure_config().get("callbacks")
+    for handler in getattr(manager, "handlers", ()):
+        if isinstance(handler, Follower) and handler.memory is memory:
+            return handler.run_around(getattr(manager, "parent_run_id", None))
+    return None
 
 
 def scope_of(memory: MemoryController, whose: Whose, run: Run) -> Scope:

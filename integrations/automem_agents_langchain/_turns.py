@@ -50,6 +50,21 @@ def graph_of(config: Mapping[str, Any] | None) -> str:
     return str(namespace).rpartition("|")[0]
 
 
+def run_of(thread: str | None, graph: str, messages: Sequence[BaseMessage]) -> str | None:
+    """Return the run that a turn is part of: its conversation's, so that the next turn tells what this one was worth.
+
+    A conversation without a thread, which its caller carries on, is known by its first message's id. A nested graph has
+    a run of its own, and an agent that is called as a tool a new one each time.
+    """
+    if thread is not None and not graph:
+        return thread
+    known = thread or next((message.id for message in messages if message.id and role_of(message) == "user"), None)
+    nodes = [task.partition(":")[0] for task in graph.split("|")]
+    inside = graph if "tools" in nodes else "|".join(nodes)
+    said = json.dumps([known, inside]).encode()
+    return None if known is None else "run_" + blake2b(said, digest_size=16).hexdigest()
+
+
 def since(messages: Sequence[BaseMessage], ids: Iterable[str]) -> list[BaseMessage]:
     """Return the messages from the first one with any of the ids on; nothing if there is none."""
     wanted = set(ids)

@@ -15,7 +15,7 @@ from langgraph.errors import GraphBubbleUp
 
 from automem_agents import MemoryController, Outcome, OutcomeKind
 from automem_agents.adapters import ForkSafeLock, Run, Whose
-from automem_agents.adapters.safe import checked_memory, checked_roles, usable_name
+from automem_agents.adapters.safe import checked_memory, checked_roles, says_something, usable_name
 from automem_agents_langchain._conversation import turn_of
 from automem_agents_langchain._messages import to_messages
 from automem_agents_langchain._turns import Turn
@@ -23,10 +23,14 @@ from automem_agents_langchain._turns import Turn
 
 @dataclass
 class _Outermost:
-    """An outermost run: what it was given, whether a middleware looks after some of it, and the error noted last."""
+    """An outermost run: what it was given, whether a middleware looks after some of it, and the error noted last.
+
+    ``name`` is what memory knows it by: its conversation, else itself.
+    """
 
     inputs: object
     run: Run
+    name: str
     claimed: bool = False
     noted: BaseException | None = None
 
@@ -150,6 +154,12 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
         elif live.parent is None and not live.turns and live.outermost.noted is not error:
             self._note(live, run_id, None, outcomes)
 
+    def run_around(self, node: UUID | None) -> str | None:
+        """Return what memory knows the outermost run around a run by; None if this handler wasn't told of it."""
+        with self._lock:
+            live = self._live.get(node) if node is not None else None
+            return None if live is None else live.outermost.name
+
     def claim(self, node: UUID | None, turn: Turn) -> None:
         """Let a middleware say that it looks after a turn; ``node`` is the run in which it says so."""
         with self._lock:
@@ -177,7 +187,8 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
         with self._lock:
             around = self._live.get(parent_run_id) if parent_run_id is not None else None
             if around is None:  # the outermost run that this handler is told of
-                live = _Live(None, _Outermost(inputs, Run({"metadata": metadata or {}})))
+                run = Run({"metadata": metadata or {}})
+                live = _Live(None, _Outermost(inputs, run, run.thread_id or f"run_{run_id}"))
             else:
                 live = _Live(parent_run_id, around.outermost)
             live.name = usable_name(name if isinstance(name, str) else None)
@@ -220,8 +231,8 @@ class AutoMemCallbackHandler(BaseCallbackHandler):
         observes = self._observes and not live.outermost.claimed
         said: list[BaseMessage] = turn_of(live.outermost.inputs, outputs) if observes else []
         messages = to_messages(said, self._roles)
-        if messages or outcomes:
-            trajectory = self._whose.trajectory(self.memory, live.outermost.run)
+        if says_something(messages) or outcomes:
+            trajectory = self._whose.trajectory(self.memory, live.outermost.run, run_id=live.outermost.name)
             trajectory.observe(messages, turn_id=f"turn_{run_id}", outcomes=outcomes)
 
 

@@ -22,7 +22,7 @@ from automem_agents_langchain._inject import before_question, into_system, with_
 from automem_agents_langchain._messages import last_question
 from automem_agents_langchain._outcomes import misfits, watching
 from automem_agents_langchain._run import current_run
-from automem_agents_langchain._turns import OpenTurns, Place, Turn, begun_with, graph_of
+from automem_agents_langchain._turns import OpenTurns, Place, Turn, begun_with, graph_of, run_of
 from automem_agents_langchain.callbacks import tell_handlers
 
 log = logging.getLogger(__name__)
@@ -128,12 +128,12 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
             ScopeRequired: if nobody says whose memory it is.
         """
         messages = state["messages"]
-        turn = self._turn(runtime, ())
+        turn = self._turn(state, runtime)
         opened = self._opened(state, turn.place)
         turn.ids = begun_with(messages, opened)
         left = {dead.ids: dead for dead in self._turns.begin(turn)}
         if opened and not set(opened) & set(turn.ids):
-            left.setdefault(opened, self._turn(runtime, opened))  # it was begun in another process
+            left.setdefault(opened, self._turn(state, runtime, opened))  # it was begun in another process
         for dead in left.values():
             self._safely(dead.close_as_dead, messages, turn.ids)
         tell_handlers(self.memory, turn)
@@ -180,16 +180,18 @@ class AutoMemMiddleware(AgentMiddleware[AutoMemState, Any, Any]):
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _turn(self, runtime: Runtime[Any] | None, ids: tuple[str, ...]) -> Turn:
+    def _turn(self, state: AutoMemState, runtime: Runtime[Any] | None, ids: tuple[str, ...] = ()) -> Turn:
         run = current_run()
         if runtime is not None and runtime.context is not None:
             run = Run(run.config, runtime.context)
-        trajectory = self._whose.trajectory(self.memory, run)
-        return Turn(trajectory, Place(trajectory.namespace, run.thread_id, graph_of(run.config)), ids, self._roles)
+        graph = graph_of(run.config)
+        run_id = run_of(run.thread_id, graph, state["messages"])
+        trajectory = self._whose.trajectory(self.memory, run, run_id=run_id)
+        return Turn(trajectory, Place(trajectory.namespace, run.thread_id, graph), ids, self._roles)
 
     def _open_turn(self, state: AutoMemState, runtime: Runtime[Any] | None) -> Turn:
         """Return the conversation's open turn, begun in this process or in another one; without ids if there is none."""
-        turn = self._turn(runtime, ())
+        turn = self._turn(state, runtime)
         turn.ids = self._opened(state, turn.place)
         turn = self._turns.open(turn)
         tell_handlers(self.memory, turn)

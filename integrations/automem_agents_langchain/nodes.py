@@ -9,14 +9,14 @@ from typing import Any
 from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
-from automem_agents import MemoryController
+from automem_agents import MemoryController, Trajectory
 from automem_agents.adapters import Whose
 from automem_agents.errors import InvalidInput
 from automem_agents_langchain._conversation import turn_of
 from automem_agents_langchain._messages import last_question
 from automem_agents_langchain._part import Part
 from automem_agents_langchain._run import current_run
-from automem_agents_langchain._turns import identity, turn_id_of
+from automem_agents_langchain._turns import graph_of, identity, run_of, turn_id_of
 
 Update = dict[str, Any]
 
@@ -56,8 +56,8 @@ def recall_node(
         raise InvalidInput(f"{messages_key!r} holds the messages: recalled text needs a key of its own in the state")
 
     def recall(state: Any, config: RunnableConfig) -> Update:
-        question = last_question(turn_of(_messages(state, messages_key), None))
-        found = part.recall(part.trajectory(config), question)
+        messages = _messages(state, messages_key)
+        found = part.recall(_trajectory(part, messages, config), last_question(turn_of(messages, None)))
         update: Update = {key: "" if found is None else found.text}
         return update if token_key is None else {**update, token_key: "" if found is None else found.token}
 
@@ -89,9 +89,10 @@ def commit_node(
     part = Part.checked(memory, Whose(user_id, agent_id, app), roles=roles)
 
     def commit(state: Any, config: RunnableConfig) -> Update:
-        run = current_run(config)
-        said = turn_of(None, _messages(state, messages_key))
-        part.observe(part.trajectory(run), said, turn_id=turn_id_of(run.thread_id, map(identity, said)))
+        messages = _messages(state, messages_key)
+        said = turn_of(None, messages)
+        thread = current_run(config).thread_id
+        part.observe(_trajectory(part, messages, config), said, turn_id=turn_id_of(thread, map(identity, said)))
         return {}
 
     return _node(commit, "commit")
@@ -102,6 +103,11 @@ def _node(verb: Callable[[Any, RunnableConfig], Update], name: str) -> Runnable[
         return await asyncio.to_thread(verb, state, config)
 
     return RunnableLambda(verb, afunc=in_thread, name=name)
+
+
+def _trajectory(part: Part, messages: Sequence[BaseMessage], config: RunnableConfig) -> Trajectory:
+    run = current_run(config)
+    return part.trajectory(run, run_of(run.thread_id, graph_of(run.config), messages))
 
 
 def _messages(state: Any, key: str) -> list[BaseMessage]:

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from automem_agents.controller import MemoryController
 from automem_agents.errors import EmbedderError, InvalidInput
+from automem_agents.operations.messages import Message
 from automem_agents.types import checked_id
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,16 @@ def usable_name(name: object) -> str:
         return checked_id("name", name[:256] if isinstance(name, str) else "")
     except InvalidInput:
         return ""
+
+
+def says_something(messages: Sequence[Message]) -> bool:
+    """Tell whether anything was said in messages; calls of tools alone are no turn.
+
+    Examples:
+        >>> says_something([Message(content="")]), says_something([Message(content=""), Message(content="Hi")])
+        (False, True)
+    """
+    return any(message.text for message in messages)
 
 
 def probed_dimension(name: str, embed: Callable[[str], Sequence[float]]) -> int:

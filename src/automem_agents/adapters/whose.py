@@ -20,6 +20,8 @@ _HOW = (
     "name it here (user_id='ada', or a template as '{org}-{user_id}'), or open the memory with a default user_id"
 )
 
+_CONVERSATION = ("thread_id", "session_id", "conversation_id")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -44,9 +46,9 @@ class Run:
 
     @property
     def thread_id(self) -> str | None:
-        """The conversation, for provenance; one that is no id of ours, as a very long one, by its digest."""
-        found = self.value("thread_id")
-        if found is None or found == "":
+        """The conversation, whatever a framework calls it; one that is no id of ours, as a very long one, by its digest."""
+        found = next((value for value in map(self.value, _CONVERSATION) if value not in (None, "")), None)
+        if found is None:
             return None
         try:
             return checked_id("thread_id", str(found))
