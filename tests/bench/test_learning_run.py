@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,6 +21,7 @@ from automem_agents.bench.learning.teachers import teacher
 from automem_agents.bench.learning.workshop import Prepared, live_all, prepared
 from automem_agents.bench.rows import rows_of as conversation_rows
 from automem_agents.bench.run import Plan, run
+from automem_agents.protocols import Floats
 from automem_agents.testing import HashEmbedder
 from automem_agents.text.tokens import TiktokenCounter
 
@@ -111,6 +112,32 @@ def test_answers_are_seen_but_not_remembered(ready: Prepared) -> None:
     again = live(job, replace(ready.setup, learn="off"), HashEmbedder())
     assert [asked.shown for asked in again.asked[:1]] == shown[:1]
     assert not any(asked.changed[80] for asked in again.asked)  # questions and answers would be found
+
+
+class Listening(HashEmbedder):
+    """Notes what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        self.heard += texts
+        return super().embed(texts)
+
+
+def test_each_question_is_scored_before_anything_else_is_said_of_it(ready: Prepared) -> None:
+    embedder = Listening()
+    live(Job(Stream("chats", 0, ("chats-0", "chats-1")), Mode("implicit")), ready.setup, embedder)
+    asked = [question.question for number in (0, 1) for question in TALKS[number].scored]
+    again = 0
+    for question in asked:
+        assert [embedder.heard.pop(0), embedder.heard.pop(0)] == [question] * 2  # the search, then the recall
+        if embedder.heard and embedder.heard[0].endswith(question):
+            embedder.heard.pop(0)
+            again += 1
+    assert embedder.heard == []
+    assert again > 0
 
 
 def test_citations_arrive_as_feedback_on_the_recall(ready: Prepared) -> None:
