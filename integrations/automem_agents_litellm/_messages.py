@@ -51,9 +51,24 @@ def question_of(messages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def to_messages(messages: Sequence[Mapping[str, Any]], roles: Sequence[str]) -> list[Message]:
-    """Return what memory is shown of a turn: texts of the given roles, tools' results by the tool's name."""
-    read = [(role_of(m), text_of(m), usable_name(m.get("name")) or None) for m in messages]
-    return [Message(role=role, content=text, name=name) for role, text, name in read if role in roles and text.strip()]
+    """Return what memory is shown of a turn: texts of the given roles, tools' results by the tool's name.
+
+    What tools were called with is in the ``tool_calls``, and goes no further.
+    """
+    shown = []
+    for message in messages:
+        role, text = role_of(message), text_of(message).strip() and text_of(message)
+        called = _calls_of(message) if role == "assistant" else []
+        if role in roles and (text or called):
+            name = usable_name(message.get("name")) or None
+            shown.append(Message(role=role, content=text, name=name, tool_calls=called or None))
+    return shown
+
+
+def _calls_of(message: Mapping[str, Any]) -> list[Any]:
+    """Return the calls of tools in a message, and that of a function, as OpenAI had it before."""
+    calls, call = message.get("tool_calls"), message.get("function_call")
+    return [*(calls if isinstance(calls, list | tuple) else ()), *([call] if isinstance(call, Mapping) else ())]
 
 
 def with_recalled(messages: Sequence[Any], text: str) -> list[Any]:

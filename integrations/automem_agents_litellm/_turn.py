@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from automem_agents import MemoryController, Message, Namespace, Outcome, OutcomeKind, Recall, Trajectory
 from automem_agents.adapters import ForkSafeLock
-from automem_agents.adapters.safe import safely, usable_name
+from automem_agents.adapters.safe import safely, says_something, usable_name
+from automem_agents_litellm._conversations import Conversations
 from automem_agents_litellm._messages import newest_turn, question_of, role_of, text_of, to_messages
 
 
@@ -55,7 +56,7 @@ class Turn:
         if answer.strip() and "assistant" in self.limits.roles:
             metadata: dict[str, Any] = {"partial": True} if is_partial else {}
             said.append(Message(role="assistant", content=answer, metadata=metadata))
-        if said or self.outcomes:
+        if says_something(said) or self.outcomes:
             safely(self.memory, self.trajectory.observe, said, outcomes=tuple(self.outcomes))
 
     def fail(self, messages: Sequence[Mapping[str, Any]], error: Exception) -> None:
@@ -88,9 +89,14 @@ def key_of(namespace: Namespace, session: str | None, messages: Sequence[Mapping
 
 
 class OpenTurns:
-    """The turns whose model called tools and has not answered yet, at most ``limit``: the oldest are let go."""
+    """The turns whose model called tools and has not answered yet, at most ``limit``: the oldest are let go.
+
+    Attributes:
+        conversations: what is known of those without a session.
+    """
 
     def __init__(self, limit: int = 1024) -> None:
+        self.conversations = Conversations()
         self._limit = limit
         self._turns: OrderedDict[Key, Turn] = OrderedDict()
         self._lock = ForkSafeLock()

@@ -78,7 +78,8 @@ class AutoMemClient:
 
         Args:
             model, messages: as LiteLLM takes them.
-            session: the conversation; default is the ``thread_id`` of the metadata.
+            session: the conversation; default is the ``thread_id`` of the metadata. Without any, a call goes on with
+                the one whose messages it sends again.
             arguments: all that LiteLLM takes, and ``user_id``, ``agent_id`` and ``app``. A ``user_id=None`` is meant,
                 and refused: it must not fall back to the default user.
 
@@ -133,14 +134,17 @@ class AutoMemClient:
         trajectory = self._trajectory(run, given)
         turns = _open.setdefault(self.memory, OpenTurns())
         read = plain(messages)
+        known = None if run.thread_id else turns.conversations.run_of(trajectory.namespace, read)
+        if known is not None:
+            trajectory = self._trajectory(run, given, known)
         key = key_of(trajectory.namespace, run.thread_id, read)
         turn = turns.take(key) or Turn(self.memory, trajectory, self._limits)
         return _Call(turn, read, rest, turns, key)
 
-    def _trajectory(self, run: Run, given: Mapping[str, Any]) -> Trajectory:
+    def _trajectory(self, run: Run, given: Mapping[str, Any], run_id: str | None = None) -> Trajectory:
         scope: dict[str, Any] = {**self._whose.scope(run), **given}
         try:
-            return self.memory.trajectory(run_id=run.thread_id, session=run.thread_id, **scope)
+            return self.memory.trajectory(run_id=run_id or run.thread_id, session=run.thread_id, **scope)
         except ScopeRequired as error:
             raise ScopeRequired(
                 "whose memory is it? Pass user_id=..., or metadata={'user_id': ...}, or open the memory with a default"
@@ -170,7 +174,7 @@ class _Call:
         if error is not None:
             self.turn.fail(self.messages, error)
         elif is_partial:
-            self.turn.observe(self.messages, text, is_partial=True)
+            self._observe(text, is_partial=True)
         else:
             self._ended(text, calls_tools)
 
@@ -180,7 +184,11 @@ class _Call:
             self.turns.keep(self.key, self.turn)
             return
         self.turn.check(text, self.arguments.get("response_format"))
-        self.turn.observe(self.messages, text)
+        self._observe(text)
+
+    def _observe(self, text: str, is_partial: bool = False) -> None:
+        self.turn.observe(self.messages, text, is_partial)
+        self.turns.conversations.note(self.turn.trajectory, self.messages, text)
 
 
 def note(response: Any, recall: Recall | None) -> None:

@@ -12,7 +12,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from automem_agents import MemoryController, Outcome, OutcomeKind, Recall
 from automem_agents.adapters import ForkSafeLock, SharedMemory
-from automem_agents.adapters.safe import safely, usable_name
+from automem_agents.adapters.safe import safely, says_something, usable_name
 from automem_agents.errors import InvalidInput
 from automem_agents_llama_index._history import AT_FIRST, History, Said, has_open_turn, open_turn, parts
 from automem_agents_llama_index._messages import Tokenizer, cost_of, is_answer, last_question, role_of, to_messages
@@ -225,5 +225,5 @@ class Conversation:
     def _observe(self, turn: str | None, said: Sequence[Said], outcomes: Sequence[Outcome]) -> None:
         shown = to_messages((one.message for one in said), self._limits.roles)
         self._asked = ""
-        if shown or outcomes:
+        if says_something(shown) or outcomes:
             safely(self.memory, self._trajectory.observe, shown, turn_id=turn, outcomes=outcomes)

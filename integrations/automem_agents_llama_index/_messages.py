@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from automem_agents import Message
@@ -42,9 +43,14 @@ def last_question(messages: Sequence[ChatMessage]) -> str:
 
 
 def to_messages(messages: Iterable[ChatMessage], roles: Sequence[str]) -> list[Message]:
-    """Return what of a turn is worth showing to memory: texts of the given roles."""
-    read = ((role_of(message), _said(message)) for message in messages)
-    return [Message(role=role, content=text) for role, text in read if role in roles and role and text.strip()]
+    """Return what of a turn is worth showing to memory: texts of the given roles, and what tools were called with."""
+    shown = []
+    for message in messages:
+        role, text = role_of(message), _said(message).strip() and _said(message)
+        called = _calls_of(message) if role == "assistant" else []
+        if role is not None and role in roles and (text or called):
+            shown.append(Message(role=role, content=text, tool_calls=called or None))
+    return shown
 
 
 def to_body(message: ChatMessage) -> Any:
@@ -89,6 +95,15 @@ def cost_of(message: ChatMessage, tokenizer: Tokenizer) -> int:
 def _calls_tools(message: ChatMessage) -> bool:
     in_blocks = any(isinstance(block, ToolCallBlock) for block in message.blocks)
     return in_blocks or any(message.additional_kwargs.get(name) for name in _CALLS)
+
+
+def _calls_of(message: ChatMessage) -> list[Any]:
+    """Return the calls of tools in a message, in whichever form an integration keeps them."""
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    calls, call = (message.additional_kwargs.get(name) for name in _CALLS)
+    called = [*(calls if isinstance(calls, list | tuple) else ()), *([call] if call else ())]
+    plain = [one.model_dump() if isinstance(one, BaseModel) else one for one in called]
+    return [{"name": block.tool_name, "args": block.tool_kwargs} for block in blocks] + plain
 
 
 def _said(message: ChatMessage) -> str:

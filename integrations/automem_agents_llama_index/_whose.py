@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automem_agents import MemoryController
+from automem_agents import MemoryController, Trajectory
 from automem_agents.types import Namespace
 
 
@@ -15,6 +15,18 @@ def namespace_of(
         InvalidInput: if a name is no id.
         ScopeRequired: if nobody names a user.
     """
+    return trajectory_of(memory, user_id, agent_id, app, None).namespace
+
+
+def trajectory_of(
+    memory: MemoryController, user_id: str | None, agent_id: str | None, app: str | None, session: str | None
+) -> Trajectory:
+    """Return a trajectory in the run of a session; without one, in a run of its own.
+
+    Raises:
+        InvalidInput: if a name is no id.
+        ScopeRequired: if nobody names a user.
+    """
     given = {"user_id": user_id, "agent_id": agent_id, "app": app}
     named = {name: value for name, value in given.items() if value is not None}
-    return memory.trajectory(**named).namespace
+    return memory.trajectory(run_id=session, session=session, **named)

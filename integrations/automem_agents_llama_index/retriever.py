@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -11,7 +11,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from automem_agents import Hit, MemoryController, Recall
 from automem_agents.adapters.safe import checked_least, checked_memory, safely
-from automem_agents_llama_index._whose import namespace_of
+from automem_agents_llama_index._whose import trajectory_of
 
 UNBOUNDED = 1_000_000  # tokens
 
@@ -28,6 +28,8 @@ class AutoMemRetriever(BaseRetriever):
         similarity_top_k: at most so many nodes.
         max_tokens: of all nodes together; None for no limit.
         user_id, agent_id, app: whose memory; default is the memory's own.
+        session_id: of the ``AutoMemMemory`` or the ``Memory`` that observes the conversation: by it, memory learns
+            which nodes were of use.
         options: of LlamaIndex's ``BaseRetriever``.
 
     Raises:
@@ -52,26 +54,22 @@ class AutoMemRetriever(BaseRetriever):
         user_id: str | None = None,
         agent_id: str | None = None,
         app: str | None = None,
+        session_id: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._memory = checked_memory(memory)
         self._top_k = checked_least("similarity_top_k", similarity_top_k, 1)
         self._max_tokens = UNBOUNDED if max_tokens is None else checked_least("max_tokens", max_tokens, 0)
-        self._namespace = namespace_of(memory, user_id, agent_id, app)
+        self._asked = partial(trajectory_of, memory, user_id, agent_id, app, session_id)
+        self._asked()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = query_bundle.query_str
         if not question.strip():
             return []
-        recall = safely(
-            self._memory,
-            self._memory.recall,
-            question,
-            max_tokens=self._max_tokens,
-            top_k=self._top_k,
-            **asdict(self._namespace),
-        )
+        verb = self._asked().recall
+        recall = safely(self._memory, verb, question, max_tokens=self._max_tokens, top_k=self._top_k)
         return [] if recall is None else [_node(hit, recall) for hit in recall.hits]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 from llama_index.core.tools import FunctionTool
 
 from automem_agents import MemoryController
 from automem_agents.adapters.safe import checked_least, checked_memory
 from automem_agents.errors import AutoMemError, InvalidInput
-from automem_agents_llama_index._whose import namespace_of
+from automem_agents_llama_index._whose import namespace_of, trajectory_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def recall_tool(
     user_id: str | None = None,
     agent_id: str | None = None,
     app: str | None = None,
+    session_id: str | None = None,
     max_tokens: int | None = None,
     name: str = "recall",
     description: str = _RECALL,
@@ -40,6 +42,8 @@ def recall_tool(
     Args:
         memory: an open memory; it stays the caller's to close.
         user_id, agent_id, app: whose memory; default is the memory's own. The model has no say in it.
+        session_id: of the ``AutoMemMemory`` or the ``Memory`` that observes the conversation: by it, memory learns
+            which of what was found was of use.
         max_tokens: of what is found; None for the memory's own setting.
         name, description: what the model is told.
 
@@ -56,11 +60,12 @@ def recall_tool(
         True
         >>> memory.close()
     """
-    scope = asdict(namespace_of(checked_memory(memory), user_id, agent_id, app))
+    asked = partial(trajectory_of, checked_memory(memory), user_id, agent_id, app, session_id)
+    asked()
     checked_least("max_tokens", max_tokens, 0)
 
     def recall(query: str) -> str:
-        found = memory.recall(query, max_tokens=max_tokens, **scope)
+        found = asked().recall(query, max_tokens=max_tokens)
         return found.text or "nothing that has to do with it is remembered"
 
     return _tool(recall, name, description)
