@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from automem_agents.features.feature_set import FeatureSet
 from automem_agents.features.read import READ, read_features
-from automem_agents.protocols import Floats
+from automem_agents.protocols import Floats, Ints
 from automem_agents.store.candidates import Candidates
 from automem_agents.store.context import Context
 from automem_agents.store.signs import Signs
@@ -68,11 +68,12 @@ LEARNABLE = (
     "shown",  # log(1 + times shown)
 )
 LEARNED_READ = FeatureSet("read", 2, READ.names + LEARNABLE)
+_SCORES = LEARNABLE.index("keep_z") + 1
+_LENGTH = LEARNABLE.index("length_z")
 
 _KINDS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"\bwhen\b|\bhow long\b|\bwhat (?:date|day|month|year|time)\b",
         r"\bwhen\b|\bhow long\b|\bwhat (?:date|day|month|year|time)\b",
         r"\bhow (?:many|much|old|often)\b",
         r"\bwho(?:se|m)?\b",
@@ -91,66 +92,73 @@ def learned_features(found: Candidates) -> NDArray[np.float16]:
     if found.context is None:
         raise ValueError("these candidates were looked up without what stands around them")
     around, signs = found.context, Signs(*found.context.signs.T)
-    z = standardised(_scores(found, around, signs))
-    places = np.stack([_reciprocal_rank(found.lexical), _reciprocal_rank(found.dense)], axis=1)
-    columns = (read_features(found), z, places, _together(found, around, signs, z), _text(around, signs))
-    return np.concatenate([*columns, _kinds(around, signs, z), _use(around)], axis=1, dtype=np.float16)
+    columns = np.empty((len(LEARNABLE), len(found)), np.float32)
+    columns[:_SCORES] = _scores(found, around, signs)
+    standardise(columns[:_SCORES])
+    for row, values in enumerate(_others(found, around, signs, columns), _SCORES):
+        columns[row] = values
+    features = np.empty((len(found), len(LEARNED_READ.names)), np.float16)
+    features[:, : len(READ.names)] = read_features(found)
+    features[:, len(READ.names) :] = columns.T
+    return features
 
 
-def _scores(found: Candidates, around: Context, signs: Signs) -> Floats:
-    """Return (n, 13) what is standardised, in the order of the names."""
-    own = np.stack([found.lexical_norm, found.dense_norm], axis=1)
-    rest = np.stack(
-        [around.session, around.coverage, signs.length, np.log1p(found.message_tokens), found.keep],
-        axis=1,
-        dtype=np.float32,
-    )
-    return np.concatenate([own, around.before, around.after, around.beyond, rest], axis=1)
+def _scores(found: Candidates, around: Context, signs: Signs) -> tuple[Floats | Ints, ...]:
+    """Return what is standardised, in the order of the names."""
+    own = (found.lexical_norm, found.dense_norm)
+    rest = (around.session, around.coverage, signs.length, np.log1p(found.message_tokens), found.keep)
+    return (*own, *around.before.T, *around.after.T, *around.beyond.T, *rest)
 
 
-def _together(found: Candidates, around: Context, signs: Signs, z: Floats) -> Floats:
-    lexical, dense = z[:, 0], z[:, 1]
-    columns = (
+def _others(found: Candidates, around: Context, signs: Signs, z: Floats) -> tuple[Floats | float, ...]:
+    """Return the other columns, in the order of the names; ``z`` begins with the standardised ones."""
+    lexical, dense, length = z[0], z[1], z[_LENGTH]
+    when, many, who, where, what, why = (float(kind.search(around.query) is not None) for kind in _KINDS)
+    rate = (around.used + _PRIOR_USE) / (around.shown + _PRIOR_SHOWN) * (_PRIOR_SHOWN / _PRIOR_USE)
+    return (
+        _reciprocal_rank(found.lexical),
+        _reciprocal_rank(found.dense),
         lexical * dense / 3,
-        around.replies * (z[:, 2] + z[:, 3]) / 2,
-        signs.asks * (z[:, 4] + z[:, 5]) / 2,
+        around.replies * (z[2] + z[3]) / 2,
+        signs.asks * (z[4] + z[5]) / 2,
         found.named * lexical,
         found.named * dense,
         found.named * around.replies,
+        signs.digit,
+        signs.names,
+        signs.asks,
+        signs.opener,
+        signs.first_person,
+        signs.time,
+        signs.small_talk,
+        around.replies,
+        signs.user,
+        signs.trust,
+        around.entities,
+        around.age,
+        when * signs.time,
+        when * signs.digit,
+        many * signs.digit,
+        who * signs.names,
+        where * signs.names,
+        what * signs.names,
+        why * length,
+        (rate - 1).astype(np.float32),
+        np.log1p(around.shown).astype(np.float32),
     )
-    return np.stack(columns, axis=1)
 
 
-def _text(around: Context, signs: Signs) -> Floats:
-    seen = (signs.digit, signs.names, signs.asks, signs.opener, signs.first_person, signs.time, signs.small_talk)
-    return np.stack([*seen, around.replies, signs.user, signs.trust, around.entities, around.age], axis=1)
-
-
-def _kinds(around: Context, signs: Signs, z: Floats) -> Floats:
-    """Return (n, 7) what would answer the kind of question that was asked."""
-    length = z[:, LEARNABLE.index("length_z")]
-    answers = (signs.time, signs.digit, signs.digit, signs.names, signs.names, signs.names, length)
-    asked = [float(pattern.search(around.query) is not None) for pattern in _KINDS]
-    return np.stack(answers, axis=1) * np.array(asked, np.float32)
-
-
-def _use(around: Context) -> Floats:
-    rate = (around.used + _PRIOR_USE) / (around.shown + _PRIOR_SHOWN) * (_PRIOR_SHOWN / _PRIOR_USE)
-    return np.stack([rate - 1, np.log1p(around.shown)], axis=1, dtype=np.float32)
-
-
-def standardised(values: Floats) -> Floats:
-    """Return columns with mean 0 and standard deviation 1; zeros where all values of a column are equal.
+def standardise(rows: Floats) -> None:
+    """Give each row mean 0 and standard deviation 1, in place; zeros where all its values are equal.
 
     Examples:
-        >>> standardised(np.array([[1, 5], [3, 5]], np.float32)).tolist()
-        [[-1.0, 0.0], [1.0, 0.0]]
+        >>> rows = np.array([[1, 3], [5, 5]], np.float32); standardise(rows); rows.tolist()
+        [[-1.0, 1.0], [0.0, 0.0]]
     """
-    if not len(values):
-        return values
-    centred = values - values.mean(axis=0)
-    deviations = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(centred))
-    return np.where(deviations > _EQUAL, centred / np.maximum(deviations, _EQUAL), 0).astype(np.float32)
+    if rows.size:
+        rows -= rows.mean(axis=1, keepdims=True)
+        deviations = np.sqrt(np.einsum("ij,ij->i", rows, rows) / rows.shape[1])
+        rows *= np.where(deviations > _EQUAL, 1 / np.maximum(deviations, _EQUAL), 0)[:, None]
 
 
 def _reciprocal_rank(values: Floats) -> Floats:

@@ -6,7 +6,7 @@ right for chats is wrong for logs of assistants, and no single namespace has eno
 
 1. Feedback must be informative: the fixed score puts what was judged good above what was judged bad.
 2. The mean difference must be above 0, by one sequential test. Clusters and attempts share one chance ``alpha`` of ever
-   opening to a learner that is no better: attempt k of one of n clusters has alpha / (n * 2^k).
+   opening to a learner that is no better: attempt k of one of n clusters has 4 alpha / (n * 5^k).
 3. A namespace starts from that verdict. It may veto it by its own decisions, shrunk towards those of its cluster.
 4. An open gate closes when the mean difference turns out to be below 0, or when less of what is shown is used than
    before. Then everything has to be proved anew, by the next attempt.
@@ -27,6 +27,7 @@ from automem_agents.errors import InvalidInput, PolicyError
 from automem_agents.learning.confidence import BettingTest, MeanInterval, checked_value, wilson_lower
 from automem_agents.policies.learned import Cluster
 
+_LEFT = 0.2  # of the chance of opening wrongly, for the attempts after each; few learners need a second one
 _USED_ERRORS = 2.0  # standard errors by which the share that was used before might have been too high by chance
 _SHOWN_ALPHA = 0.10  # of the interval that verdicts show
 
@@ -112,6 +113,7 @@ class Change:
         decisions: replayed in it so far.
         mean: of their differences.
         evidence: of what made it open or close.
+        ranker: version of the trained model that it is about; 0 for what is learned online.
     """
 
     cluster: str
@@ -122,6 +124,7 @@ class Change:
     decisions: int
     mean: float
     evidence: float
+    ranker: int = 0
 
 
 @dataclass(frozen=True)
@@ -364,7 +367,7 @@ class Gate:
         return own
 
     def _alpha(self, attempt: _Attempt) -> float:
-        return self.settings.alpha / len(self._attempts) / 2.0**attempt.number
+        return self.settings.alpha / len(self._attempts) * (1 - _LEFT) * _LEFT ** (attempt.number - 1)
 
     def _change(self, cluster: str, attempt: _Attempt, cause: Cause, test: BettingTest) -> Change:
         return Change(
