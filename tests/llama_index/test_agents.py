@@ -108,7 +108,7 @@ def test_a_run_that_died_is_on_record_with_the_next_message(
     assert [kind for kind, _ in signals_of(memory)] == ["exception"]
     assert any("berth number 418" in text for text in texts_of(memory))
     session.ask("And now?")
-    assert len(signals_of(memory)) == 1
+    assert [kind for kind, _ in signals_of(memory)].count("exception") == 1
     assert turns_of(memory) == 3
 
 

@@ -13,6 +13,18 @@ from unittest import SkipTest
 from automem_agents import Decision, MemoryController, Operation
 from automem_agents.testing.fakes import FailingEmbedder, HashEmbedder
 
+FACT = "The spare key of the boathouse hangs behind the blue barometer"
+QUESTION = "Where is the spare key of the boathouse?"
+ANSWER = "It hangs behind the blue barometer."
+ASKED_AGAIN = "The spare key of the boathouse, where is it?"
+THANKS = "Thank you. When does the ferry leave?"
+OTHERS = tuple(
+    f"The {thing} of the {place} is {state}"
+    for thing in ("roof", "lamp", "spare key")
+    for place in ("chapel", "mill", "harbour", "school", "museum")
+    for state in ("old", "painted green")
+)
+
 
 @dataclass(frozen=True)
 class ScriptedTurn:
@@ -162,6 +174,42 @@ class AdapterConformance:
             turn = ScriptedTurn("Where is my parcel?", tool_calls=1, tool_fails=True)
             assert self.driver(memory).run("ada", "t1", turn).answer == "Noted."
             assert memory.health().signals == {"tool_error": 1}
+
+    def test_a_run_teaches(self) -> None:
+        """What an answer used of a recall earns a reward when the next turn is there, without a word of feedback."""
+        with emptied() as memory:
+            agent = self._informed(memory)
+            agent.run("ada", "t1", ScriptedTurn(QUESTION, answer=ANSWER))
+            agent.run("ada", "t1", ScriptedTurn(THANKS))
+            assert memory.health().signals == {"used": 1}
+            assert _reads(memory, "ada")[-1].reward == 1.0
+
+    def test_a_question_that_is_asked_again_teaches(self) -> None:
+        """All turns of a thread are one run: what the user says next counts for the answer before it."""
+        with emptied() as memory:
+            agent = self._informed(memory)
+            agent.run("ada", "t1", ScriptedTurn(QUESTION, answer=ANSWER))
+            agent.run("ada", "t1", ScriptedTurn(ASKED_AGAIN))
+            agent.run("ada", "t2", ScriptedTurn(QUESTION))  # of another conversation
+            assert memory.health().signals == {"used": 1, "re_asked": 1}
+            assert (_reads(memory, "ada")[-1].reward or 0.0) < 0
+
+    def test_a_tool_that_fails_takes_from_what_is_taught(self) -> None:
+        """Half of it."""
+        if not (self.has_tools and self.sees_tool_failures):
+            raise SkipTest("the framework says nothing of tools that fail")
+        with emptied() as memory:
+            agent = self._informed(memory)
+            agent.run("ada", "t1", ScriptedTurn(QUESTION, answer=ANSWER, tool_calls=1, tool_fails=True))
+            agent.run("ada", "t1", ScriptedTurn(THANKS))
+            assert memory.health().signals == {"used": 1, "tool_error": 1}
+            assert _reads(memory, "ada")[-1].reward == 0.5
+
+    def _informed(self, memory: MemoryController) -> Driver:
+        """Return an agent of whose user enough is known that a few words tell where an answer comes from."""
+        for fact in (FACT, *OTHERS):
+            memory.add(fact, user_id="ada")
+        return self.driver(memory)
 
     def test_memory_that_fails_changes_nothing(self) -> None:
         """The turn goes on without it, and the failure is counted."""
