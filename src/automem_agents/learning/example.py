@@ -29,6 +29,7 @@ class Example:
         tokens: (n,) what showing each costs.
         reward: (n,) above 0 for what was used, below 0 for what was shown in vain, nan for the others.
         budget: tokens it had.
+        decision: its seq.
     """
 
     namespace: int
@@ -36,6 +37,7 @@ class Example:
     tokens: NDArray[np.int64]
     reward: Scores
     budget: int
+    decision: int = 0
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -64,7 +66,14 @@ def example_of(credited: Credited) -> Example | None:
     features = unpack_features(credited.packed_features, len(LEARNED_READ.names))
     if features is None or len(features) != len(credited.reward):
         return None
-    example = Example(credited.namespace, features, credited.tokens, credited.reward, credited.budget)
+    example = Example(
+        namespace=credited.namespace,
+        features=features,
+        tokens=credited.tokens,
+        reward=credited.reward,
+        budget=credited.budget,
+        decision=credited.decision_seq,
+    )
     rewards = example.reward[example.judged]
     return example if (rewards > 0).any() and (rewards < 0).any() else None
 

@@ -1,13 +1,14 @@
 """The learner: a model for each kind of namespace, and the gate that says where it may rule.
 
-What it knows is a fold over the credited READs in the order of their feed, so that it can be made again from the log.
+What it knows is a fold over the credited READs in the order of their feed, and the models that were trained on them, so
+that it can be made again from the log.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,20 @@ from numpy.typing import NDArray
 from automem_agents.errors import PolicyError
 from automem_agents.features import LEARNABLE, LEARNED_READ
 from automem_agents.learning.example import Example, agreement, difference, pairs, unjudged
-from automem_agents.learning.gate import Change, Gate, Replayed
-from automem_agents.policies.learned import BOUND, Cluster, LearnedPolicy, LinearCorrection
+from automem_agents.learning.gate import Change, Gate, GateSettings, Replayed, Verdict
+from automem_agents.learning.trials import Trained, Trials
+from automem_agents.policies.learned import Cluster, LearnedPolicy, LinearCorrection, correction
 from automem_agents.policies.rules import RulesPolicy
+from automem_agents.protocols import ValueModel
 from automem_agents.values import BayesianLogistic
 
 PRIOR_PRECISION = 100.0  # of each weight; below, flipped labels cost more than the gain
 FIXED_PRECISION = 1e6  # the fixed score keeps its weight of 1
 INFLUENCE = 500  # READs of a namespace that count in full; all after them count for ever less
-_FORMAT = 1
+ALPHA = 0.08  # chance of ever opening to a model of no use; trained models have the rest of .10
+_FORMAT = 2
 _COLUMNS = ("fixed", *LEARNABLE)
+_SETTINGS = GateSettings(alpha=ALPHA)
 
 
 def prior() -> BayesianLogistic:
@@ -39,24 +44,29 @@ class Learner:
 
     Args:
         rules: give the fixed score.
+        trained: all versions of trained models.
 
     Attributes:
-        gate: says where what was learned may rule.
+        gate: says where what is learned online may rule.
+        trials: of trained models, which may rule in its place.
         counts: READs learned from, by kind of namespace.
     """
 
-    def __init__(self, rules: RulesPolicy) -> None:
+    def __init__(self, rules: RulesPolicy, trained: Iterable[Trained] = ()) -> None:
         self._rules = rules
         self._models = {cluster: prior() for cluster in Cluster}
         self._of_namespace: dict[int, int] = {}
-        self.gate = Gate()
+        self.gate = Gate(_SETTINGS)
+        self.trials = Trials(trained)
         self.counts = dict.fromkeys(Cluster, 0)
 
-    def learn(self, example: Example) -> Change | None:
-        """Compare what is known so far with the rules on a READ, then learn from it; return how the gate moved."""
+    def learn(self, example: Example) -> list[Change]:
+        """Compare what is known so far with the rules on a READ, then learn from it; return how the gates moved."""
         cluster, influence = example.cluster, self._influence(example.namespace)
         fixed = example.fixed(self._rules)
-        learned = fixed + self._correction(cluster, example)
+        learned = fixed + correction(self.linear(cluster), fixed, example.columns)
+        now = learned if self.gate.verdict(example.namespace, cluster).open else fixed
+        moved = self.trials.compare(example, fixed, now, influence)
         above, of = agreement(example, fixed)
         change = self.gate.add(
             Replayed(
@@ -70,15 +80,24 @@ class Learner:
         differences, weights = pairs(example, fixed)
         self._models[cluster].update(differences, np.ones(len(weights)), influence * weights)
         self.counts[cluster] += 1
-        return change
+        return moved if change is None else [change, *moved]
 
     def _influence(self, namespace: int) -> float:
         count = self._of_namespace[namespace] = self._of_namespace.get(namespace, 0) + 1
         return min(1.0, INFLUENCE / count)
 
-    def _correction(self, cluster: Cluster, example: Example) -> NDArray[np.float64]:
-        correction = LinearCorrection(self.weights(cluster)).predict(example.columns)
-        return np.clip(correction, -BOUND, BOUND)
+    def linear(self, cluster: Cluster) -> LinearCorrection:
+        """Return the correction that was learned online."""
+        return LinearCorrection(self.weights(cluster))
+
+    def verdict(self, namespace: int, cluster: Cluster) -> Verdict:
+        """Return whether what was learned may rule in a namespace: the trained model of its kind, where one rules."""
+        return self.trials.verdict(namespace, cluster) or self.gate.verdict(namespace, cluster)
+
+    @property
+    def may_rule(self) -> bool:
+        """Whether anything that was learned may rule anywhere."""
+        return self.gate.any_open or self.trials.any_ruling
 
     def weights(self, cluster: Cluster) -> NDArray[np.float64]:
         """Return the weights (l,) of ``LEARNABLE`` beside a weight of 1 for the fixed score."""
@@ -100,14 +119,18 @@ class Learner:
         """Return what is known about how good it is, for the registry."""
         found: dict[str, float] = {"learned_from": self.total}
         for cluster in Cluster:
-            verdict = self.gate.verdict(0, cluster)
+            verdict, trained = self.verdict(0, cluster), self.trials.ruling(cluster)
             found |= {f"{cluster}_gain": verdict.mean, f"{cluster}_open": float(verdict.open)}
+            found[f"{cluster}_ranker"] = 0 if trained is None else trained.version
         return found
 
     def policy(self, version: int) -> LearnedPolicy:
         """Return the policy that was learned up to now."""
-        models = {cluster: LinearCorrection(self.weights(cluster)) for cluster in Cluster}
-        return LearnedPolicy(self._rules, models, version)
+        return LearnedPolicy(self._rules, {cluster: self._model(cluster) for cluster in Cluster}, version)
+
+    def _model(self, cluster: Cluster) -> ValueModel:
+        trained = self.trials.ruling(cluster)
+        return self.linear(cluster) if trained is None else trained.model
 
     def dump(self) -> bytes:
         """Return all that is known, for ``load``."""
@@ -116,6 +139,7 @@ class Learner:
                 "format": _FORMAT,
                 "features": LEARNED_READ.id,
                 "gate": self.gate.dump(),
+                "trials": self.trials.dump(),
                 "counts": self.counts,
                 "namespaces": self._of_namespace,
                 "models": {cluster: model.save().hex() for cluster, model in self._models.items()},
@@ -123,24 +147,25 @@ class Learner:
         ).encode()
 
     @classmethod
-    def load(cls, rules: RulesPolicy, state: bytes) -> Self:
+    def load(cls, rules: RulesPolicy, state: bytes, trained: Iterable[Trained] = ()) -> Self:
         """Return the learner that was dumped.
 
         Raises:
-            PolicyError: if the state is none, or of another version.
+            PolicyError: if the state is none, or of another version, or other models were trained than it knows of.
         """
         learner = cls(rules)
         try:
-            found: Mapping[str, object] = json.loads(state)
+            found: Mapping[str, Any] = json.loads(state)
             if (found["format"], found["features"]) != (_FORMAT, LEARNED_READ.id):
                 raise PolicyError("what was learned is of another version of this package")
-            learner._restore(found)  # type: ignore[arg-type]
+            learner._restore(found)
+            learner.trials = Trials.load(found["trials"], trained)
         except (ValueError, KeyError, TypeError) as error:
             raise PolicyError(f"what was learned can't be read: {error}") from None
         return learner
 
-    def _restore(self, found: Mapping[str, dict[str, str]]) -> None:
-        self.gate = Gate.load(str(found["gate"]))
+    def _restore(self, found: Mapping[str, Any]) -> None:
+        self.gate = Gate.load(found["gate"], _SETTINGS)
         self.counts = {cluster: int(found["counts"][cluster]) for cluster in Cluster}
         self._of_namespace = {int(key): int(count) for key, count in found["namespaces"].items()}
         for cluster in Cluster:

@@ -110,7 +110,7 @@ class Learning:
             return {}
         found = {}
         for cluster in Cluster:
-            verdict = learner.gate.verdict(0, cluster)
+            verdict = learner.verdict(0, cluster)
             rules = ruling is not None and (verdict.open or not ruling.gated)
             who = f"{ruling.learned.name}@{ruling.learned.version} rules" if ruling and rules else "the rules rule"
             found[str(cluster)] = f"{learner.counts[cluster]} recalls learned from, {who}; {verdict.reason}"
@@ -126,7 +126,7 @@ class Learning:
             self._go_by(learner)
             return False
         examples = [example for one in credited if (example := example_of(one)) is not None]
-        moved = [change for example in examples if (change := learner.learn(example)) is not None]
+        moved = [change for example in examples for change in learner.learn(example)]
         after = LearnerRow(credited[-1].seq if credited else cursor, False, learner.dump())
         with self._store.journal.write() as connection:
             if (credits.load_learner(connection, _NAME) or _NOTHING) != row:
@@ -150,7 +150,7 @@ class Learning:
             self._registry.note(change)
         active = self._registry.active(LearnedPolicy.name)
         behind = learner.total - (0 if active is None else active.metrics.get("learned_from", 0))
-        if learner.gate.any_open and (moved or behind < 0 or behind >= _STEP):
+        if learner.may_rule and (moved or behind < 0 or behind >= _STEP):
             version = self._registry.register(
                 LearnedPolicy.name,
                 learner.policy(0).save(),

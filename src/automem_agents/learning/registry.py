@@ -275,6 +275,7 @@ class Registry:
             "mean": change.mean,
             "evidence": change.evidence,
             "cluster": change.number,
+            **({"ranker": change.ranker} if change.ranker else {}),
         }
         with self._journal.write() as connection:
             event = Event.OPENED if change.open else Event.CLOSED

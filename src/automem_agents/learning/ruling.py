@@ -63,7 +63,7 @@ class RulingPolicy:
         learner, ruling = self.learner, self.ruling
         if learner is None or ruling is None or not len(problem.features):
             return self.rules
-        verdict = learner.gate.verdict(problem.namespace, cluster_of(problem.features))
+        verdict = learner.verdict(problem.namespace, cluster_of(problem.features))
         may_rule = verdict.open if ruling.gated else not verdict.vetoed
         return ruling.learned if may_rule else self.rules
 
