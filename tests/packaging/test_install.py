@@ -23,6 +23,7 @@ PROJECT = PYPROJECT["project"]
 PACKAGES = {Path(package).name for package in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
 # The groups of packages that users choose; docs and dev are for those who work on the package.
 USERS_EXTRAS = sorted(set(PROJECT["optional-dependencies"]) - {"docs", "dev", "all"})
+LEARNING = {"learn", "torch"}  # the only ones that bring torch
 
 SMOKE = """
 import sys, tempfile
@@ -59,6 +60,22 @@ served = [
     if extra == sys.argv[1]
 ]
 print(len(served), "names served")
+"""
+# A ranker is trained, and another process that uses it does without what trained it.
+TRAINED = """
+import subprocess, sys
+import numpy as np
+from automem_agents.values import BoostedRanker, Calibration, RankingExample, TorchRanker, Training
+rng = np.random.default_rng(0)
+tables = [rng.normal(size=(9, 2)) for _ in range(20)]
+decisions = [RankingExample(x, x[:, 0] == x[:, 0].max(), group=str(i % 5)) for i, x in enumerate(tables)]
+saved = TorchRanker.fit(decisions, ("a", "b"), training=Training(epochs=3)).save()
+BoostedRanker.fit(decisions, ("a", "b"), iterations=3).predict(tables[0])
+for method in ("isotonic", "platt"):
+    Calibration.fit(np.arange(6.0), np.array([0, 0, 1, 0, 1, 1]), method)
+use = "import sys; from automem_agents.values import load_model; load_model(sys.stdin.buffer.read()).predict([[1, 2]])"
+ask = use + "; print([name for name in ('torch', 'sklearn') if name in sys.modules])"
+subprocess.run([sys.executable, "-c", ask], input=saved, check=True)
 """
 ADAPTERS = sorted(PACKAGES - {"automem_agents"})
 EXAMPLES = {
@@ -133,10 +150,10 @@ def environment(tmp_path: Path) -> Environment:
     return Environment(tmp_path / "env")
 
 
-def smoke(environment: Environment) -> None:
+def smoke(environment: Environment, extra: str = "core") -> None:
     """Use what was installed, in a process of its own."""
     assert "smoke ok" in environment.run("python", "-c", SMOKE)
-    assert "torch" not in environment.installed()
+    assert ("torch" in environment.installed()) == (extra in LEARNING)
 
 
 def check_extra(environment: Environment, extra: str) -> None:
@@ -146,6 +163,8 @@ def check_extra(environment: Environment, extra: str) -> None:
         assert environment.run("python", ROOT / "examples" / example).strip()
     if extra == "bench":
         assert "--budgets" in environment.run("automem-agents", "bench", "conversations", "--help")
+    if extra in LEARNING:
+        assert environment.run("python", "-c", TRAINED).strip() == "[]"
 
 
 def test_the_sdist_has_what_is_needed_to_test_and_to_document(sdist: Path) -> None:
@@ -169,7 +188,7 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
     assert [name for name in PACKAGES if f"{name}/py.typed" not in names] == []
     assert re.search(r"^License-Expression: Apache-2.0$", text, re.M)
-    assert "torch" not in text
+    assert [line for line in text.splitlines() if "torch>" in line and "; extra == 'learn'" not in line] == []
 
 
 def test_the_wheel_installs_and_runs(wheel: Path, environment: Environment) -> None:
@@ -199,7 +218,7 @@ def test_the_lowest_versions_work(extra: str, wheel: Path, environment: Environm
     wrong = {n: have.get(n.lower()) for n, floor in floors.items() if not _same(have.get(n.lower(), ""), floor)}
     assert wrong == {}, "these floors were not installed, so they are not tested"
     assert "UPDATE" in environment.run("automem-agents", "demo")
-    smoke(environment)
+    smoke(environment, extra)
     check_extra(environment, extra)
 
 
@@ -212,7 +231,7 @@ def _same(version: str, floor: str) -> bool:
 def test_each_extra_alone_installs_and_runs(extra: str, wheel: Path, environment: Environment) -> None:
     environment.run("python", "-m", "pip", "install", "-q", f"{wheel}[{extra}]")
     environment.run("python", "-m", "pip", "check")
-    smoke(environment)
+    smoke(environment, extra)
     check_extra(environment, extra)
 
 

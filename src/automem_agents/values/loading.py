@@ -22,7 +22,7 @@ def load_model(data: bytes) -> ConstantValue | BayesianLogistic | TorchRanker:
         ConstantValue(features=('length',), value=0.5, version=1)
     """
     kind = Saved.from_bytes(data).kind
-    family = FAMILIES.get(kind) if isinstance(kind, str) else None
+    family = FAMILIES.get(kind)
     if family is None:
         raise ModelError(f"the saved model is a {kind!r}; there are {', '.join(FAMILIES)}")
     return family.load(data)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from automem_agents.errors import InvalidInput
+from automem_agents.errors import InvalidInput, ModelError
 from automem_agents.values.checks import (
     checked_features,
     checked_labels,
@@ -185,6 +185,8 @@ class BayesianLogistic:
             model._mean = saved.array("mean", columns)
             model._precision = saved.array("precision", columns, columns)
             np.linalg.cholesky(model._precision)  # LinAlgError, a ValueError, if it isn't a precision
+            if not np.array_equal(model._precision, model._precision.T):
+                raise ModelError("the precision of the saved model isn't symmetric")
         return model
 
     def _rows(self, features: NDArray[Any]) -> Matrix:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents.errors import InvalidInput
-from automem_agents.values.checks import checked_features, checked_names, checked_version
+from automem_agents.values.checks import checked_features, checked_names, checked_number, checked_version
 from automem_agents.values.examples import Progress, RankingExample, checked_examples
 from automem_agents.values.network import Network
 from automem_agents.values.saved import Saved, readable
@@ -164,4 +164,4 @@ def _network(saved: Saved, member: int, hidden: Sequence[int], scale: float) -> 
         for number, shape in enumerate(pairwise(widths))
     )
     mean, rate = (saved.array(f"{member}.{name}", widths[0]) for name in ("mean", "rate"))
-    return Network(mean, rate, layers, float(scale))
+    return Network(mean, rate, layers, checked_number("scale", scale, 1e-9, 1e9))

@@ -67,7 +67,7 @@ class Saved:
                 hyperparameters=dict(schema["hyperparameters"]),
                 arrays=arrays,
             )
-        if kind not in {None, saved.kind}:
+        if not isinstance(saved.kind, str) or kind not in {None, saved.kind}:
             raise ModelError(f"the saved model is a {saved.kind!r}, not a {kind!r}")
         return saved
 
