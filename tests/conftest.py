@@ -25,7 +25,7 @@ def open_memory(tmp_path: Path) -> Iterator[Open]:
     opened: list[MemoryController] = []
 
     def open_one(path: Path | None = None, **options: object) -> MemoryController:
-        options = {"strict": True, "embedder": HashEmbedder(), **options}
+        options = {"strict": True, "embedder": HashEmbedder(), "train": False, **options}
         memory = MemoryController.open(path or tmp_path / "memory", **options)
         opened.append(memory)
         return memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
@@ -389,14 +390,14 @@ class MemoryController(RecordVerbs):
         return health_of(self.store, self._guard, self._learning)
 
     def flush(self, timeout: float = 60.0) -> bool:
-        """Log pending decisions, learn from what is known of them, and wait until Chroma has caught up.
+        """Log pending decisions, learn and train from what is known of them, and wait until Chroma has caught up.
 
-        Returns False if Chroma took longer than ``timeout`` seconds.
+        Returns False if training or Chroma took longer than ``timeout`` seconds.
         """
         self._log.flush()
-        if self._learning is not None:
-            self._learning.catch_up()
-        return self.store.catch_up(timeout)
+        until = time.monotonic() + timeout
+        learned = self._learning is None or self._learning.finish(timeout)
+        return self.store.catch_up(max(0.0, until - time.monotonic())) and learned
 
     def close(self) -> None:
         """Log pending decisions and close the store; a second call does nothing."""

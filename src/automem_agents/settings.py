@@ -62,6 +62,9 @@ class Settings(BaseModel):
     learn: Literal["on", "shadow", "off"] = Field(
         "on", description="learn what to recall from how it is used; shadow learns but lets the rules decide"
     )
+    train: bool = Field(
+        True, description="with the extra learn, also train networks beside the agent, in a process of their own"
+    )
     strict: bool = Field(False, description="raise what would otherwise be counted and logged")
 
     @classmethod

@@ -18,6 +18,8 @@ from automem_agents.learning.learner import Learner
 from automem_agents.learning.recorder import Recorder
 from automem_agents.learning.registry import Registry
 from automem_agents.learning.ruling import Ruling, RulingPolicy
+from automem_agents.learning.training import Trainer
+from automem_agents.learning.trials import Trained
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.policies.learned import Cluster, LearnedPolicy
 from automem_agents.policies.rules import RulesPolicy
@@ -50,6 +52,7 @@ class Learning:
         self.policy = RulingPolicy(rules, store.settings.exploration)
         self.recorder = Recorder(store, buffer)
         self._registry = Registry(store.journal, store.clock)
+        self._trainer = Trainer(store, rules, self._registry)
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._orphans_seen = False
@@ -72,6 +75,7 @@ class Learning:
     def _later(self) -> None:
         try:
             self.catch_up()
+            self._train()
         except AutoMemError:
             log.exception("learning failed; it is tried again after the next turn")
         finally:
@@ -90,8 +94,25 @@ class Learning:
         while self._step():
             pass
 
+    def finish(self, timeout: float) -> bool:
+        """Learn from all credits, and train what is due; False if that takes longer than ``timeout`` seconds.
+
+        Raises:
+            StoreError: if the journal fails.
+        """
+        self.catch_up()
+        self._train()
+        finished = self._trainer.wait(timeout)
+        self.catch_up()
+        return finished
+
+    def _train(self) -> None:
+        if self.policy.learner is not None:
+            self._trainer.soon(self.policy.learner)
+
     def close(self) -> None:
-        """Credit what is open, and learn from it."""
+        """Credit what is open, and learn from it; nothing is trained any more."""
+        self._trainer.stop()
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -114,13 +135,19 @@ class Learning:
             rules = ruling is not None and (verdict.open or not ruling.gated)
             who = f"{ruling.learned.name}@{ruling.learned.version} rules" if ruling and rules else "the rules rule"
             found[str(cluster)] = f"{learner.counts[cluster]} recalls learned from, {who}; {verdict.reason}"
+            on_trial = learner.trials.state(cluster)
+            if on_trial is not None:
+                found[f"{cluster}, trained"] = on_trial
+        if self._trainer.failure:
+            found["training"] = f"failed: {self._trainer.failure}"
         return found
 
     def _step(self) -> bool:
         """Learn from some credits; return whether there may be more."""
+        trained = self._trainer.trained()
         with self._store.journal.read() as connection:
             row = credits.load_learner(connection, _NAME) or _NOTHING
-            learner, cursor = self._known(row)
+            learner, cursor = self._known(row, trained)
             credited = credits.credited_after(connection, cursor, _AT_ONCE)
         if not credited and not row.stale:
             self._go_by(learner)
@@ -135,14 +162,14 @@ class Learning:
         self._publish(learner, moved)
         return True
 
-    def _known(self, row: LearnerRow) -> tuple[Learner, int]:
+    def _known(self, row: LearnerRow, trained: Sequence[Trained]) -> tuple[Learner, int]:
         """Return what is known as the journal has it, and up to which credit."""
         if not row.stale and row.state:
             try:
-                return Learner.load(self._rules, row.state), row.cursor
+                return Learner.load(self._rules, row.state, trained), row.cursor
             except PolicyError as error:
                 log.warning("%s; it is learned anew from the log", error)
-        return Learner(self._rules), 0
+        return Learner(self._rules, trained), 0
 
     def _publish(self, learner: Learner, moved: Sequence[Change]) -> None:
         """Put what was learned on record where it rules: when the gate moves, and after every few READs."""
