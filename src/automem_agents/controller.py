@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from automem_agents._async import to_async
 from automem_agents.clock import SystemClock
 from automem_agents.embedders import WordLlamaEmbedder
-from automem_agents.errors import AutoMemError, InvalidInput
+from automem_agents.errors import InvalidInput
 from automem_agents.guard import Guard
 from automem_agents.guarded import guarded_observe, guarded_read
 from automem_agents.health import Health, health_of
@@ -52,8 +51,6 @@ from automem_agents.types import (
     checked_id,
     optional_id,
 )
-
-log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -192,8 +189,10 @@ class MemoryController(RecordVerbs):
         )
         recall, decision = guarded_read(self._guard, self.store, self.policy, request)
         self._log.add(namespace, decision)
-        if self._learning is not None and run_id is not None and recall.hits:
-            self._learning.recorder.asked(namespace, run_id, query, recall.token)
+        if self._learning is not None:
+            self._learning.look()
+            if run_id is not None and recall.hits:
+                self._learning.recorder.asked(namespace, run_id, query, recall.token)
         return recall
 
     def observe(
@@ -231,8 +230,6 @@ class MemoryController(RecordVerbs):
         receipt, dropped = guarded_observe(
             self._guard, self.store, self.policy, namespace, turn, self._scrubber, recorder
         )
-        if turn.run_id is not None:
-            self._learn_soon()
         if dropped is not None:
             self._log.add(namespace, dropped)
         return receipt
@@ -252,35 +249,26 @@ class MemoryController(RecordVerbs):
             UnknownDecision, InvalidInput: if the token or the score is wrong.
         """
         self._log.flush()
-        receipt = feedback_on_decision(self.store, checked_id("token", token), score, cited, key, self._credit)
-        self._learn_soon()
-        return receipt
+        return feedback_on_decision(self.store, checked_id("token", token), score, cited, key, self._credit)
 
     @property
     def _credit(self) -> Credit:
         return no_credit if self._learning is None else self._learning.credit
 
     def _end_run(self, namespace: Namespace, run_id: str) -> None:
-        """Take it that the last answer of a run stood; memory that fails here teaches nothing, and breaks nothing."""
-        if self._learning is None or self.store.journal.closed:
-            return
-        try:
+        """Take it that the last answer of a run stood."""
+        if self._learning is not None and not self.store.journal.closed:
             self._learning.recorder.end(namespace, run_id)
-        except AutoMemError:
-            log.exception("what a run's last answer used could not be credited")
-        self._learning.soon()
-
-    def _learn_soon(self) -> None:
-        if self._learning is not None:
-            self._learning.soon()
 
     def _feedback_on_run(
         self, namespace: Namespace, run_id: str, score: float | str, key: str | None
     ) -> FeedbackReceipt:
         self._log.flush()
-        receipt = feedback_on_run(self.store, namespace, run_id, score, key, self._credit)
-        self._learn_soon()
-        return receipt
+        return feedback_on_run(self.store, namespace, run_id, score, key, self._credit)
+
+    def _removed(self, namespaces: Sequence[Namespace]) -> None:
+        if self._learning is not None:
+            self._learning.forget(namespaces)
 
     def consolidate(self, **scope: Unpack[Scope]) -> list[Decision]:
         """Merge exact and near duplicates; each decision can be undone."""

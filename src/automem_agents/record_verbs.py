@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -22,6 +22,7 @@ from automem_agents.types import (
     Decision,
     Hit,
     MemoryRecord,
+    Namespace,
     Receipt,
     State,
     checked_id,
@@ -195,7 +196,9 @@ class RecordVerbs:
         namespace = self._defaults.namespace(scope)
         with self.store.journal.read() as connection:
             seq = rows.row_by_id(connection, namespace.key, checked_id("record_id", record_id)).seq
-        return len(self.store.delete(namespace.key, [seq], wait))
+        gone = self.store.delete(namespace.key, [seq], wait)
+        self._removed([])
+        return len(gone)
 
     def erase(self, *, all_agents: bool = False, wait: bool = True, **scope: Unpack[Scope]) -> int:
         """Physically remove everything a namespace has; return how many records went.
@@ -209,7 +212,14 @@ class RecordVerbs:
         """
         self._log.flush()
         namespace = self._defaults.namespace(scope)
-        return self.store.erase(self.store.namespaces_of(namespace) if all_agents else [namespace], wait)
+        namespaces = self.store.namespaces_of(namespace) if all_agents else [namespace]
+        try:
+            return self.store.erase(namespaces, wait)
+        finally:
+            self._removed(namespaces)
+
+    def _removed(self, namespaces: Sequence[Namespace]) -> None:
+        """Drop what is held in memory of namespaces that were erased, or, if none is named, of records that were."""
 
     aadd = to_async(add)
     asearch = to_async(search)

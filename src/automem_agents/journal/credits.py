@@ -4,17 +4,155 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from automem_agents.journal.decisions import candidates_of
-from automem_agents.journal.schema import credits, decision_candidates, decisions, feedback, learners, records, signals
+from automem_agents.errors import UnknownDecision
+from automem_agents.journal.learners import mark_stale
+from automem_agents.journal.prepared import PreparedLookup, PreparedSelect, PreparedUpdate
+from automem_agents.journal.schema import credits, decision_candidates, decisions, feedback, records, signals
 from automem_agents.types import Operation
 
 _CANDIDATES = decision_candidates.c
+_READ: ColumnElement[int] = bindparam("read")
+
+
+class Read(NamedTuple):
+    """A READ that is on record, as far as credit needs it."""
+
+    seq: int
+    namespace: int
+    run_id: str | None
+    turn_seq: int | None
+    reward: float | None
+
+
+class Considered(NamedTuple):
+    """A candidate of a READ."""
+
+    position: int
+    record_seq: int
+    shown: bool
+    used: bool
+    reward: float | None
+
+
+class _Said(NamedTuple):
+    score: float
+    cited: list[str]
+
+
+class _Noted(NamedTuple):
+    kind: str
+    weight: float
+
+
+class _Id(NamedTuple):
+    seq: int
+    id: str
+
+
+class _Seq(NamedTuple):
+    seq: int
+
+
+class _Fed(NamedTuple):
+    seq: int
+    namespace: int
+    decision_seq: int
+    feature_set: str
+    policy: str
+    features: bytes
+    arguments: dict[str, Any]
+
+
+class _Outcome(NamedTuple):
+    tokens: int
+    shown: bool
+    reward: float | None
+
+
+_READS = select(*(decisions.c[name] for name in Read._fields))
+_BY_ID = PreparedSelect(_READS.where(decisions.c.id == bindparam("wanted")), Read)
+_BY_SEQ = PreparedSelect(_READS.where(decisions.c.seq == _READ), Read)
+_OF_READ = _CANDIDATES.decision_seq == _READ
+_CONSIDERED = PreparedSelect(
+    select(*(_CANDIDATES[name] for name in Considered._fields)).where(_OF_READ).order_by(_CANDIDATES.position),
+    Considered,
+)
+_OUTCOMES = PreparedSelect(
+    select(_CANDIDATES.tokens, _CANDIDATES.shown, _CANDIDATES.reward).where(_OF_READ).order_by(_CANDIDATES.position),
+    _Outcome,
+)
+_IDS = PreparedLookup(select(records.c.seq, records.c.id), records.c.seq, _Id)
+# two statements each, or SQLite would not use both indexes
+_NOTED_OF_READ = PreparedSelect(
+    select(signals.c.kind, signals.c.weight).where(signals.c.decision_seq == _READ).order_by(signals.c.seq), _Noted
+)
+_NOTED_IN_TURN = PreparedSelect(
+    select(signals.c.kind, signals.c.weight)
+    .where(
+        signals.c.turn_seq == bindparam("turn"), or_(signals.c.decision_seq.is_(None), signals.c.decision_seq != _READ)
+    )
+    .order_by(signals.c.seq),
+    _Noted,
+)
+_SAID_OF_READ = PreparedSelect(
+    select(feedback.c.score, feedback.c.cited).where(feedback.c.decision_seq == _READ).order_by(feedback.c.seq), _Said
+)
+_SAID_OF_RUN = PreparedSelect(
+    select(feedback.c.score, feedback.c.cited)
+    .where(
+        feedback.c.namespace == bindparam("in_namespace"),
+        feedback.c.run_id == bindparam("run"),
+        feedback.c.decision_seq.is_(None),
+    )
+    .order_by(feedback.c.seq),
+    _Said,
+)
+_SET_CANDIDATE = PreparedUpdate(
+    update(decision_candidates)
+    .where(_OF_READ, _CANDIDATES.position == bindparam("at"))
+    .values(used=bindparam("now_used"), reward=bindparam("now_reward"))
+)
+_SET_READ = PreparedUpdate(update(decisions).where(decisions.c.seq == _READ).values(reward=bindparam("now_reward")))
+_LINK = PreparedUpdate(update(decisions).where(decisions.c.seq == _READ).values(turn_seq=bindparam("turn")))
+_COUNT = PreparedUpdate(
+    update(records)
+    .where(records.c.seq == bindparam("record"))
+    .values(used=func.max(0, records.c.used + bindparam("more")))
+)
+_CREDIT_OF = PreparedSelect(select(credits.c.seq).where(credits.c.decision_seq == _READ), _Seq)
+_FED = PreparedSelect(
+    select(
+        credits.c.seq,
+        decisions.c.namespace,
+        credits.c.decision_seq,
+        decisions.c.feature_set,
+        decisions.c.policy,
+        decisions.c.features,
+        decisions.c.arguments,
+    )
+    .join_from(credits, decisions, decisions.c.seq == credits.c.decision_seq)
+    .where(credits.c.seq > bindparam("after"), decisions.c.features.is_not(None))
+    .order_by(credits.c.seq)
+    .limit(bindparam("most")),
+    _Fed,
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +160,7 @@ class Evidence:
     """All that is known of a READ afterwards. Arrays are in the order of its candidates.
 
     Attributes:
-        record_seqs, record_ids: (n,) the candidates; an id is None once the record was deleted.
+        record_seqs, record_ids: (n,) the candidates; an id is None once the record was deleted, or if nobody cites one.
         shown, used: (n,) whether each was shown, and whether an answer used it.
         reward: (n,) what was credited before; nan where nothing was.
         scores: explicit feedback on it, each with the refs and ids that it cites.
@@ -62,67 +200,103 @@ class Credited:
     reward: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class LearnerRow:
-    """What is known after the credits up to ``cursor``; ``stale`` where it must be made again."""
+def read_by_id(connection: Connection, decision_id: str) -> Read:
+    """Return a READ that is on record.
 
-    cursor: int
-    stale: bool
-    state: bytes
-
-
-def evidence_on(connection: Connection, decision: Row[Any]) -> Evidence:
-    """Gather what is known of a READ.
-
-    Args:
-        decision: its row.
+    Raises:
+        UnknownDecision: if it isn't: it was erased, or a crash lost it.
     """
-    rows = candidates_of(connection, decision.seq)
-    about = signals.c.decision_seq == decision.seq
-    if decision.turn_seq is not None:
-        about |= signals.c.turn_seq == decision.turn_seq
-    of_run = (feedback.c.run_id == decision.run_id) & feedback.c.decision_seq.is_(None)
-    given = (feedback.c.decision_seq == decision.seq) | ((feedback.c.namespace == decision.namespace) & of_run)
-    noted = connection.execute(select(signals.c.kind, signals.c.weight).where(about).order_by(signals.c.seq))
-    said = connection.execute(select(feedback.c.score, feedback.c.cited).where(given).order_by(feedback.c.seq))
+    row = _BY_ID.first(connection, wanted=decision_id)
+    if row is None:
+        raise UnknownDecision(f"there is no decision {decision_id!r}")
+    return row
+
+
+def read_by_seq(connection: Connection, decision_seq: int) -> Read:
+    """Return a READ that is on record.
+
+    Raises:
+        UnknownDecision: if it isn't.
+    """
+    row = _BY_SEQ.first(connection, read=decision_seq)
+    if row is None:
+        raise UnknownDecision(f"there is no decision number {decision_seq}")
+    return row
+
+
+def considered(connection: Connection, decision_seq: int) -> list[Considered]:
+    """Return the candidates of a READ by rank."""
+    return _CONSIDERED.all(connection, read=decision_seq)
+
+
+def evidence_on(connection: Connection, read: Read) -> Evidence:
+    """Gather what is known of a READ."""
+    rows = considered(connection, read.seq)
+    noted = _NOTED_OF_READ.all(connection, read=read.seq)
+    if read.turn_seq is not None:
+        noted += _NOTED_IN_TURN.all(connection, turn=read.turn_seq, read=read.seq)
+    said = _SAID_OF_READ.all(connection, read=read.seq)
+    if read.run_id is not None:
+        said += _SAID_OF_RUN.all(connection, in_namespace=read.namespace, run=read.run_id)
+    ids: dict[int, str] = {}
+    if any(one.cited for one in said):
+        ids = {row.seq: row.id for row in _IDS.all(connection, [row.record_seq for row in rows])}
     return Evidence(
         record_seqs=np.array([row.record_seq for row in rows], np.int64),
-        record_ids=tuple(row.record_id for row in rows),
+        record_ids=tuple(ids.get(row.record_seq) for row in rows),
         shown=np.array([row.shown for row in rows], np.bool_),
         used=np.array([row.used for row in rows], np.bool_),
-        reward=np.array([np.nan if row.reward is None else row.reward for row in rows], np.float64),
-        scores=tuple((row.score, tuple(row.cited)) for row in said),
-        signals=tuple((row.kind, row.weight) for row in noted),
+        reward=_rewards(rows),
+        scores=tuple((one.score, tuple(one.cited)) for one in said),
+        signals=tuple(noted),
     )
+
+
+def _rewards(rows: Sequence[Considered] | Sequence[_Outcome]) -> NDArray[np.float64]:
+    return np.array([np.nan if row.reward is None else row.reward for row in rows], np.float64)
 
 
 def mark_used(connection: Connection, decision_seq: int, positions: Collection[int]) -> None:
     """Say which candidates an answer used, and that it used no others."""
-    of_decision = _CANDIDATES.decision_seq == decision_seq
-    connection.execute(update(decision_candidates).where(of_decision, _CANDIDATES.used).values(used=False))
-    if positions:
-        chosen = of_decision & _CANDIDATES.position.in_(list(positions))
-        connection.execute(update(decision_candidates).where(chosen).values(used=True))
+    chosen = set(positions)
+    _SET_CANDIDATE.many(
+        connection,
+        [
+            {"read": decision_seq, "at": row.position, "now_used": not row.used, "now_reward": row.reward}
+            for row in considered(connection, decision_seq)
+            if bool(row.used) != (row.position in chosen)
+        ],
+    )
 
 
 def set_reward(
-    connection: Connection, decision_seq: int, reward: float | None, of_candidates: NDArray[np.float64]
+    connection: Connection,
+    decision_seq: int,
+    reward: float | None,
+    evidence: Evidence,
+    of_candidates: NDArray[np.float64],
 ) -> None:
-    """Note what a READ and its candidates (n,) earned; nan is nothing."""
-    connection.execute(update(decisions).where(decisions.c.seq == decision_seq).values(reward=reward))
-    of_decision = _CANDIDATES.decision_seq == decision_seq
-    connection.execute(update(decision_candidates).where(of_decision).values(reward=None))
-    for value in np.unique(of_candidates[~np.isnan(of_candidates)]).tolist():
-        positions = np.flatnonzero(of_candidates == value).tolist()
-        chosen = of_decision & _CANDIDATES.position.in_(positions)
-        connection.execute(update(decision_candidates).where(chosen).values(reward=value))
+    """Note what a READ and its candidates (n,) earned in place of what the evidence says; nan is nothing."""
+    _SET_READ.many(connection, [{"read": decision_seq, "now_reward": reward}])
+    before = evidence.reward
+    changed = (before != of_candidates) & ~(np.isnan(before) & np.isnan(of_candidates))
+    _SET_CANDIDATE.many(
+        connection,
+        [
+            {
+                "read": decision_seq,
+                "at": position,
+                "now_used": bool(evidence.used[position]),
+                "now_reward": None if np.isnan(of_candidates[position]) else float(of_candidates[position]),
+            }
+            for position in np.flatnonzero(changed).tolist()
+        ],
+    )
 
 
-def count_used(connection: Connection, record_seqs: Sequence[int], by: int) -> None:
+def count_used(connection: Connection, record_seqs: Collection[int], by: int) -> None:
     """Raise or lower how often records were used."""
-    if record_seqs:
-        chosen = records.c.seq.in_(list(record_seqs))
-        connection.execute(update(records).where(chosen).values(used=func.max(0, records.c.used + by)))
+    _COUNT.many(connection, [{"record": seq, "more": by} for seq in record_seqs])
 
 
 def log_credit(connection: Connection, namespace: int, decision_seq: int) -> None:
@@ -133,43 +307,37 @@ def log_credit(connection: Connection, namespace: int, decision_seq: int) -> Non
 
 def withdraw_credit(connection: Connection, decision_seq: int) -> None:
     """Take a READ off the feed; if it was learned from before, the rest is to be learned anew."""
-    seq = connection.scalar(select(credits.c.seq).where(credits.c.decision_seq == decision_seq))
-    if seq is not None:
-        connection.execute(delete(credits).where(credits.c.seq == seq))
-        connection.execute(update(learners).where(learners.c.cursor >= seq).values(stale=True))
+    found = _CREDIT_OF.first(connection, read=decision_seq)
+    if found is not None:
+        connection.execute(delete(credits).where(credits.c.seq == found.seq))
+        mark_stale(connection, found.seq)
 
 
 def credited_after(connection: Connection, cursor: int, limit: int) -> list[Credited]:
     """Return what is on the feed after ``cursor``, in order, at most ``limit``; without READs whose features were dropped."""
-    statement = (
-        select(credits.c.seq.label("credit_seq"), decisions)
-        .join(decisions, decisions.c.seq == credits.c.decision_seq)
-        .where(credits.c.seq > cursor, decisions.c.features.is_not(None))
-    )
-    rows = list(connection.execute(statement.order_by(credits.c.seq).limit(limit)))
-    return [_credited(connection, row) for row in rows]
+    return [_credited(connection, row) for row in _FED.all(connection, after=cursor, most=limit)]
 
 
-def _credited(connection: Connection, row: Row[Any]) -> Credited:
-    found = list(
-        connection.execute(
-            select(_CANDIDATES.tokens, _CANDIDATES.shown, _CANDIDATES.reward)
-            .where(_CANDIDATES.decision_seq == row.seq)
-            .order_by(_CANDIDATES.position)
-        )
-    )
+def _credited(connection: Connection, row: _Fed) -> Credited:
+    found = _OUTCOMES.all(connection, read=row.decision_seq)
     return Credited(
-        seq=row.credit_seq,
+        seq=row.seq,
         namespace=row.namespace,
-        decision_seq=row.seq,
+        decision_seq=row.decision_seq,
         feature_set=row.feature_set,
         policy=row.policy,
-        budget=row.arguments["max_tokens"],
+        budget=row.arguments.get("max_tokens", 0),
         packed_features=row.features,
         tokens=np.array([c.tokens for c in found], np.int64),
         shown=np.array([c.shown for c in found], np.bool_),
-        reward=np.array([np.nan if c.reward is None else c.reward for c in found], np.float64),
+        reward=_rewards(found),
     )
+
+
+def on_feed(connection: Connection, after: int, upto: int) -> int:
+    """Return how many credits there are after one, up to another; fewer than before means that some were withdrawn."""
+    between = (credits.c.seq > after) & (credits.c.seq <= upto)
+    return connection.scalar(select(func.count()).select_from(credits).where(between)) or 0
 
 
 def credits_of(connection: Connection, namespace: int) -> int:
@@ -178,42 +346,28 @@ def credits_of(connection: Connection, namespace: int) -> int:
 
 
 def unsettled(connection: Connection, before: int) -> list[int]:
-    """Return the READs of before a time that an answer used something of, but that nobody has credited."""
+    """Return the READs that nobody has credited, though an answer used something of them before a time, or with feedback."""
     noted = select(signals.c.decision_seq).where(signals.c.kind == "used", signals.c.recorded_at < before)
+    told = select(feedback.c.decision_seq).where(feedback.c.decision_seq.is_not(None))
+    mine = decisions.c.seq.in_(noted.union(told)) & (decisions.c.operation == Operation.READ)
     done = exists().where(credits.c.decision_seq == decisions.c.seq)
-    statement = select(decisions.c.seq).where(decisions.c.seq.in_(noted), decisions.c.reward.is_(None), ~done)
+    statement = select(decisions.c.seq).where(mine, decisions.c.reward.is_(None), ~done)
     return list(connection.scalars(statement.order_by(decisions.c.seq)))
 
 
 def reads_of_run(connection: Connection, namespace: int, run_id: str) -> list[int]:
     """Return the READs of a run, in order."""
     mine = (decisions.c.namespace == namespace) & (decisions.c.run_id == run_id)
-    return list(connection.scalars(select(decisions.c.seq).where(mine, decisions.c.operation == Operation.READ)))
-
-
-def row_of(connection: Connection, decision_seq: int) -> Row[Any]:
-    """Return a decision that is on record."""
-    return connection.execute(select(decisions).where(decisions.c.seq == decision_seq)).one()
+    statement = select(decisions.c.seq).where(mine, decisions.c.operation == Operation.READ)
+    return list(connection.scalars(statement.order_by(decisions.c.seq)))
 
 
 def link_to_turn(connection: Connection, decision_seq: int, turn_seq: int) -> None:
     """Note in which turn a READ was taken."""
-    connection.execute(update(decisions).where(decisions.c.seq == decision_seq).values(turn_seq=turn_seq))
+    _LINK.many(connection, [{"read": decision_seq, "turn": turn_seq}])
 
 
 def blame(connection: Connection, decision_seq: int, turn_seq: int) -> None:
     """Say that what went wrong, and was told in a turn of its own, was about a READ of the turn before."""
     of_turn = (signals.c.turn_seq == turn_seq) & signals.c.decision_seq.is_(None)
     connection.execute(update(signals).where(of_turn).values(decision_seq=decision_seq))
-
-
-def load_learner(connection: Connection, name: str) -> LearnerRow | None:
-    """Return what is known, None if nothing was learned yet."""
-    row = connection.execute(select(learners).where(learners.c.name == name)).first()
-    return None if row is None else LearnerRow(row.cursor, row.stale, row.state)
-
-
-def save_learner(connection: Connection, name: str, row: LearnerRow) -> None:
-    """Keep what is known in place of what was known before."""
-    connection.execute(delete(learners).where(learners.c.name == name))
-    connection.execute(insert(learners).values(name=name, cursor=row.cursor, stale=row.stale, state=row.state))

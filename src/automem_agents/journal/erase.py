@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, or_, select, update
 
+from automem_agents.journal import learners
 from automem_agents.journal import schema as t
 from automem_agents.journal.policies import forget_namespace
 from automem_agents.journal.records import log_changes
@@ -80,9 +82,10 @@ def erase_namespace(connection: Connection, namespace: int, now: int) -> int:
 
 
 def _forget_what_was_learned(connection: Connection, where: ColumnElement[bool]) -> None:
-    """Remove credits; if there are any, what was learned is made again from the others."""
-    if connection.execute(delete(t.credits).where(where)).rowcount:
-        connection.execute(update(t.learners).values(stale=True))
+    """Remove credits with all that was learned from them; it is made again from the others."""
+    oldest = connection.scalar(select(func.min(t.credits.c.seq)).where(where))
+    _delete(connection, t.credits, where)
+    learners.forget(connection, sys.maxsize if oldest is None else oldest)
 
 
 def _delete(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:

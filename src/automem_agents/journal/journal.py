@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Journal:
         self._readers: list[sqlite.DriverConnection] = []  # the last used has the pages in its cache, and goes first
         self._writer = threading.Lock()
         self._writing: Connection | None = None
+        self._once_committed: list[Callable[[], None]] = []
         self._checkpoints = Checkpoints(self._checkpoint)
         self._changes = sqlite.ChangeProbe(folder)
         self.turnstile = Turnstile()
@@ -73,10 +74,28 @@ class Journal:
                 self._writing = self._engine.connect().execution_options(by_hand=True)
                 sqlite.do_not_wait(self._writing)
             connection = self._writing
+            self._once_committed = []
             with sqlite.transaction(connection, self._busy_timeout):
                 self._check_epoch(sqlite.epoch_of(connection))
                 yield connection
             self._checkpoints.committed()
+            for call in self._once_committed:
+                call()
+
+    def once_committed(self, call: Callable[[], None]) -> None:
+        """Call something when the write transaction of this thread has committed, and never if it doesn't."""
+        self._once_committed.append(call)
+
+    @contextmanager
+    def attempt(self, connection: Connection) -> Iterator[None]:
+        """A part of a write transaction that is taken back when it raises; the rest can still be committed."""
+        waiting = len(self._once_committed)
+        try:
+            with sqlite.savepoint(connection):
+                yield
+        except BaseException:
+            del self._once_committed[waiting:]
+            raise
 
     def _checkpoint(self) -> None:
         with self.turnstile:

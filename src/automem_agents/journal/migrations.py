@@ -45,12 +45,19 @@ def _lineage_of_policies(connection: Connection) -> None:
     schema.policies.create(connection)
 
 
+def _by_run(connection: Connection) -> None:
+    """What was decided in a run, and what was said of it, is found without reading a whole namespace."""
+    for table, name in ((schema.decisions, "decisions_by_run"), (schema.feedback, "feedback_by_run")):
+        next(index for index in table.indexes if index.name == name).create(connection, checkfirst=True)
+
+
 # version n -> the step that makes it n + 1
 MIGRATIONS: Mapping[int, Migration] = {
     1: _fewer_index_pages,
     2: _signals_of_turns_and_items,
     3: _credits_and_learners,
     4: _lineage_of_policies,
+    5: _by_run,
 }
 
 

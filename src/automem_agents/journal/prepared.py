@@ -21,6 +21,7 @@ from sqlalchemy import (
     Dialect,
     Select,
     Table,
+    Update,
     bindparam,
     insert,
 )
@@ -74,6 +75,22 @@ class PreparedInsert:
 
     def many(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Insert rows whose ``seq`` nobody asks for."""
+        plan = self._plan(connection.dialect)
+        _driver(connection).executemany(plan.sql, [plan.bound(values) for values in rows])
+
+
+class PreparedUpdate:
+    """An UPDATE with fixed parameters.
+
+    Args:
+        statement: what to run.
+    """
+
+    def __init__(self, statement: Update) -> None:
+        self._plan = _once(lambda dialect: _compile(statement, dialect, None))
+
+    def many(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
+        """Run it with the values of each row."""
         plan = self._plan(connection.dialect)
         _driver(connection).executemany(plan.sql, [plan.bound(values) for values in rows])
 

@@ -24,11 +24,13 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData()
 _HAS_KEY = text("key IS NOT NULL")  # few records do
 _EXPIRES = text("expires_at IS NOT NULL")
+_HAS_RUN = text("run_id IS NOT NULL")
+_OF_RUN = text("decision_seq IS NULL")
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -204,6 +206,7 @@ decisions = Table(
     Column("undone", Boolean, nullable=False, default=False),
     Column("now", BigInteger, nullable=False),
     Index("decisions_by_namespace", "namespace", "seq"),
+    Index("decisions_by_run", "namespace", "run_id", sqlite_where=_HAS_RUN, postgresql_where=_HAS_RUN),
     sqlite_autoincrement=True,
 )
 
@@ -231,6 +234,7 @@ feedback = Table(
     Column("score", Float, nullable=False),
     Column("cited", JSON, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
+    Index("feedback_by_run", "namespace", "run_id", sqlite_where=_OF_RUN, postgresql_where=_OF_RUN),
     sqlite_autoincrement=True,
 )
 

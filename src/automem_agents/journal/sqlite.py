@@ -144,6 +144,20 @@ def transaction(connection: Connection, patience: float) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Take back what a part of a transaction did, and only that, when it raises."""
+    driver = _driver(connection)
+    driver.execute("SAVEPOINT attempt")
+    try:
+        yield
+    except BaseException:
+        driver.execute("ROLLBACK TO attempt")
+        raise
+    finally:
+        driver.execute("RELEASE attempt")
+
+
 class ChangeProbe:
     """Tells cheaply, at each call, whether anybody has changed a record, or all vectors.
 

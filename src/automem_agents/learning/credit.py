@@ -7,6 +7,7 @@ and not used, where something else was, is weak evidence against it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,15 +42,16 @@ def credit_of(evidence: Evidence) -> Credit:
     What is cited counts before what was found to be used. An outcome in the turn (a tool that failed, an exception)
     takes from it what its weight says. Feedback below 0 leaves nothing to what it doesn't cite.
     """
-    score = float(np.mean([score for score, _ in evidence.scores])) if evidence.scores else None
+    # fsum: a sum that depends on the order in its last bit would be another credit
+    score = fsum(score for score, _ in evidence.scores) / len(evidence.scores) if evidence.scores else None
     cited = _cited(evidence)
     used = cited if cited.any() else evidence.used & (score is None or score >= 0)
-    blame = sum(weight for kind, weight in evidence.signals if kind in _OUTCOMES)
+    blame = fsum(weight for kind, weight in evidence.signals if kind in _OUTCOMES)
     weight = 1.0 if cited.any() else max(0.0, 1.0 + blame)
     candidates = _shared(evidence.shown, used, weight)
     if score is None:
         noted = [weight for kind, weight in evidence.signals if kind != "used"]
-        score = weight if used.any() and weight else (max(-1.0, sum(noted)) if noted else None)
+        score = weight if used.any() and weight else (max(-1.0, fsum(noted)) if noted else None)
     return Credit(score, candidates)
 
 

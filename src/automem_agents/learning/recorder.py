@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row
+from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from automem_agents.errors import UnknownDecision
 from automem_agents.journal import credits, records
-from automem_agents.journal.decisions import NewSignal, candidates_of, decision_by_id, insert_signals
+from automem_agents.journal.credits import Evidence, Read
+from automem_agents.journal.decisions import NewSignal, insert_signals
+from automem_agents.journal.turns import find_turn
 from automem_agents.learning.attribution import attribute
 from automem_agents.learning.credit import credit_of
-from automem_agents.learning.runs import Asked, Run, Runs
+from automem_agents.learning.runs import Asked, Runs, Turned
 from automem_agents.learning.signals import asks_again, corrects, restates
+from automem_agents.learning.words import LIMIT
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.operations.messages import Turn
 from automem_agents.store import MemoryStore
@@ -25,8 +29,11 @@ from automem_agents.types import Namespace
 USED, ASKED_AGAIN, CORRECTED, RESTATED = "used", "re_asked", "corrected", "restated"
 WEIGHTS = {USED: 0.5, ASKED_AGAIN: -0.5, CORRECTED: -1.0, RESTATED: 0.5}
 IDLE = 600 * 1_000_000  # microseconds after which a run's last answer is taken to have stood
+_AT_ONCE = 200  # READs credited in one transaction
 
+Rewards = NDArray[np.float64]
 Rarity = Callable[[str], float]
+Failed = Callable[[Exception], None]
 
 
 class Recorder:
@@ -35,44 +42,55 @@ class Recorder:
     Args:
         store: where it is noted.
         log: holds the READs that are not logged yet.
+        failed: told of what went wrong here, which is no reason for a turn to fail; it may raise.
+        credited: called when a READ was credited anew and that is committed.
     """
 
-    def __init__(self, store: MemoryStore, log: DecisionBuffer) -> None:
+    def __init__(self, store: MemoryStore, log: DecisionBuffer, failed: Failed, credited: Callable[[], None]) -> None:
         self._store = store
         self._log = log
+        self._failed = failed
+        self._credited = credited
         self.runs = Runs()
 
     def asked(self, namespace: Namespace, run_id: str, query: str, token: str) -> None:
         """Note that a run recalled something."""
-        self.runs.ask(namespace.key, run_id, Asked(token, query), self._store.clock.now())
+        self.runs.ask(namespace.key, run_id, Asked(token, query[:LIMIT]), self._store.clock.now())
 
     def prepare(self, namespace: Namespace, turn: Turn) -> None:
         """See to it that the READs that a turn is evidence on are on record, before its transaction begins."""
-        run = self.runs.get(namespace.key, turn.run_id)
-        if run is not None and (run.asked or run.previous):
-            self._log.flush()
+        if self.runs.waits(namespace.key, turn.run_id):
+            with self._tolerated():
+                self._log.flush()
 
     def note(self, connection: Connection, namespace: Namespace, turn: Turn, turn_seq: int) -> None:
         """Note in a turn's transaction which records its answer used, and what it says of the turn before."""
-        run = self.runs.get(namespace.key, turn.run_id)
+        if self.runs.waits(namespace.key, turn.run_id):
+            with self._tolerated(), self._store.journal.attempt(connection):
+                self._note(connection, namespace, turn, turn_seq)
+
+    def _note(self, connection: Connection, namespace: Namespace, turn: Turn, turn_seq: int) -> None:
+        key = namespace.key
+        run = self.runs.begin(key, turn.run_id, lambda turn_id: find_turn(connection, key, turn_id) is not None)
         if run is None:
             return
         if not turn.messages and not run.asked:
-            self._note_late(connection, run, turn_seq)
+            self._note_late(connection, run.previous, turn_seq)
             return
         message, answer = said(turn)
-        run.noted = turn.turn_id
-        rarity = partial(self._store.rarity, namespace.key)
-        self._judge_previous(connection, run, message, rarity)
+        self.runs.note(key, turn.run_id, turn.turn_id, Turned(run.asked, message[:LIMIT], answer[:LIMIT]))
+        rarity = partial(self._store.rarity, key)
+        self._judge_previous(connection, run.previous, message, rarity)
         for asked in run.asked:
-            row = _find(connection, asked)
-            if row is not None:
-                credits.link_to_turn(connection, row.seq, turn_seq)
-                self._attribute(connection, row, asked.query, answer, rarity)
+            read = _find(connection, asked)
+            if read is not None:
+                credits.link_to_turn(connection, read.seq, turn_seq)
+                self._attribute(connection, read, asked.query, answer, rarity)
 
     def turned(self, namespace: Namespace, turn: Turn) -> None:
         """Go on to the next turn, once a turn is committed; one that was committed before changes nothing."""
-        self.runs.turn(namespace.key, turn.run_id, turn.turn_id, *said(turn), now := self._store.clock.now())
+        now = self._store.clock.now()
+        self.runs.turn(namespace.key, turn.run_id, turn.turn_id, now)
         self.settle(self.runs.end_all(now - IDLE))
 
     def end(self, namespace: Namespace, run_id: str) -> None:
@@ -82,83 +100,106 @@ class Recorder:
     def settle(self, asked: Sequence[Asked]) -> None:
         """Credit READs that nothing more will be heard of."""
         if asked:
-            with self._store.journal.write() as connection:
-                for token in asked:
-                    row = _find(connection, token)
-                    if row is not None:
-                        self.credit(connection, row)
+            with self._tolerated(), self._store.journal.write() as connection:
+                for one in asked:
+                    read = _find(connection, one)
+                    if read is not None:
+                        self.credit(connection, read)
 
     def settle_all(self) -> None:
         """Credit the last READs of every run: the store is being closed."""
-        self.settle(self.runs.end_all(self._store.clock.now() + 1))
+        self.settle(self.runs.end_all())
 
     def settle_orphans(self) -> None:
         """Credit READs whose process ended before anything more was heard of them."""
         with self._store.journal.read() as connection:
             waiting = credits.unsettled(connection, self._store.clock.now() - IDLE)
-        if waiting:
+        for start in range(0, len(waiting), _AT_ONCE):
             with self._store.journal.write() as connection:
-                for seq in waiting:
-                    self.credit(connection, credits.row_of(connection, seq))
+                for seq in waiting[start : start + _AT_ONCE]:
+                    self.credit_again(connection, seq)
 
-    def credit(self, connection: Connection, row: Row[Any]) -> None:
-        """Work out what a READ earned from all that is known of it by now, and put it on the learner's feed."""
-        evidence = credits.evidence_on(connection, row)
-        credit = credit_of(evidence)
-        if row.reward == credit.reward and np.array_equal(evidence.reward, credit.candidates, equal_nan=True):
+    def credit_again(self, connection: Connection, decision_seq: int) -> None:
+        """Work out anew what a READ earned; nothing, if it was erased meanwhile."""
+        try:
+            read = credits.read_by_seq(connection, decision_seq)
+        except UnknownDecision:
             return
-        before, after = (_positive(evidence, rewards) for rewards in (evidence.reward, credit.candidates))
-        credits.set_reward(connection, row.seq, credit.reward, credit.candidates)
-        credits.count_used(connection, sorted(after - before), 1)
-        credits.count_used(connection, sorted(before - after), -1)
-        self._store.count_use(row.namespace, (), after - before)
-        if credit.teaches:
-            credits.log_credit(connection, row.namespace, row.seq)
-        else:
-            credits.withdraw_credit(connection, row.seq)
+        self.credit(connection, read)
 
-    def _note_late(self, connection: Connection, run: Run, turn_seq: int) -> None:
+    def credit(self, connection: Connection, read: Read) -> None:
+        """Work out what a READ earned from all that is known of it by now, and put it on the learner's feed."""
+        evidence = credits.evidence_on(connection, read)
+        credit = credit_of(evidence)
+        same = np.array_equal(evidence.reward, credit.candidates, equal_nan=True)
+        if same and read.reward == credit.reward:
+            return
+        credits.set_reward(connection, read.seq, credit.reward, evidence, credit.candidates)
+        if not same:
+            self._count_use(connection, read.namespace, evidence, credit.candidates)
+            if credit.teaches:
+                credits.log_credit(connection, read.namespace, read.seq)
+            else:
+                credits.withdraw_credit(connection, read.seq)
+            self._store.journal.once_committed(self._credited)
+
+    def _count_use(self, connection: Connection, namespace: int, evidence: Evidence, rewards: Rewards) -> None:
+        before, after = (set(evidence.record_seqs[found > 0].tolist()) for found in (evidence.reward, rewards))
+        credits.count_used(connection, after - before, 1)
+        credits.count_used(connection, before - after, -1)
+        use = partial(self._store.count_use, namespace, (), after - before, before - after)
+        self._store.journal.once_committed(use)
+
+    @contextmanager
+    def _tolerated(self) -> Iterator[None]:
+        """Whatever goes wrong with evidence, the turn goes on without it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - told, and raised where the settings are strict
+            self._failed(error)
+
+    def _note_late(self, connection: Connection, previous: Turned, turn_seq: int) -> None:
         """Let what went wrong and is told after its turn count for it; the user may still ask again."""
-        row = _find(connection, run.previous[-1]) if run.previous else None
-        if row is not None:
-            credits.blame(connection, row.seq, turn_seq)
+        read = _find(connection, previous.asked[-1]) if previous.asked else None
+        if read is not None:
+            credits.blame(connection, read.seq, turn_seq)
 
-    def _judge_previous(self, connection: Connection, run: Run, message: str, rarity: Rarity) -> None:
-        for asked in run.previous:
-            row = _find(connection, asked)
-            if row is None:
-                continue
-            kind = _complaint(run, message, rarity)
-            if kind is not None:
-                self._complain(connection, row, kind, message, rarity)
-            self.credit(connection, row)
+    def _judge_previous(self, connection: Connection, previous: Turned, message: str, rarity: Rarity) -> None:
+        kind = _complaint(previous, message, rarity)
+        for asked in previous.asked:
+            read = _find(connection, asked)
+            if read is not None:
+                if kind is not None:
+                    self._complain(connection, read, kind, message, rarity)
+                self.credit(connection, read)
 
-    def _complain(self, connection: Connection, row: Row[Any], kind: str, message: str, rarity: Rarity) -> None:
+    def _complain(self, connection: Connection, read: Read, kind: str, message: str, rarity: Rarity) -> None:
         """Take back what an answer was said to have used; a correction says what it should have used."""
         positions: tuple[int, ...] = ()
         if kind == CORRECTED:
-            candidates = [c for c in candidates_of(connection, row.seq) if c.record_id is not None]
-            texts = _texts(connection, row.namespace, [c.record_seq for c in candidates])
-            found = restates(message, [texts.get(c.record_seq, "") for c in candidates], rarity)
+            candidates = credits.considered(connection, read.seq)
+            texts = _texts(connection, read.namespace, [c.record_seq for c in candidates])
+            candidates = [c for c in candidates if c.record_seq in texts]
+            found = restates(message, [texts[c.record_seq] for c in candidates], rarity)
             positions = tuple(candidates[i].position for i in found)
-        credits.mark_used(connection, row.seq, positions)
+        credits.mark_used(connection, read.seq, positions)
         kinds = (kind, RESTATED) if positions else (kind,)
-        insert_signals(connection, [self._signal(row, k) for k in kinds])
+        insert_signals(connection, [self._signal(read, k) for k in kinds])
 
-    def _attribute(self, connection: Connection, row: Row[Any], query: str, answer: str, rarity: Rarity) -> None:
-        shown = sorted((c for c in candidates_of(connection, row.seq) if c.shown), key=lambda c: int(c.record_seq))
-        if not shown or not answer:
+    def _attribute(self, connection: Connection, read: Read, query: str, answer: str, rarity: Rarity) -> None:
+        if not answer:
             return
-        texts = _texts(connection, row.namespace, [c.record_seq for c in shown])
+        shown = sorted((c for c in credits.considered(connection, read.seq) if c.shown), key=lambda c: c.record_seq)
+        texts = _texts(connection, read.namespace, [c.record_seq for c in shown])
         refs = [f"m{number}" for number in range(1, len(shown) + 1)]
         uses = attribute(answer, query, [texts.get(c.record_seq, "") for c in shown], rarity, refs)
         if uses:
-            credits.mark_used(connection, row.seq, [shown[use.position].position for use in uses])
-            insert_signals(connection, [self._signal(row, USED)])
+            credits.mark_used(connection, read.seq, [shown[use.position].position for use in uses])
+            insert_signals(connection, [self._signal(read, USED)])
 
-    def _signal(self, row: Row[Any], kind: str) -> NewSignal:
+    def _signal(self, read: Read, kind: str) -> NewSignal:
         now = self._store.clock.now()
-        return NewSignal(row.namespace, row.run_id, None, kind, "", WEIGHTS[kind], now, row.seq)
+        return NewSignal(read.namespace, read.run_id, None, kind, "", WEIGHTS[kind], now, read.seq)
 
 
 def said(turn: Turn) -> tuple[str, str]:
@@ -168,22 +209,18 @@ def said(turn: Turn) -> tuple[str, str]:
     return "\n".join(of_user), without_blocks("\n".join(of_agent))
 
 
-def _complaint(run: Run, message: str, rarity: Rarity) -> str | None:
-    if not message or not run.answer:
+def _complaint(previous: Turned, message: str, rarity: Rarity) -> str | None:
+    if not message or not previous.answer or not previous.asked:
         return None
-    if corrects(run.answer, message):
+    if corrects(previous.answer, message):
         return CORRECTED
-    before = [run.message, *(asked.query for asked in run.previous)]
+    before = [previous.message, *(asked.query for asked in previous.asked)]
     return ASKED_AGAIN if any(asks_again(text, message, rarity) for text in dict.fromkeys(before) if text) else None
 
 
-def _positive(evidence: credits.Evidence, rewards: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> set[int]:
-    return set(evidence.record_seqs[rewards > 0].tolist())
-
-
-def _find(connection: Connection, asked: Asked) -> Row[Any] | None:
+def _find(connection: Connection, asked: Asked) -> Read | None:
     try:
-        return decision_by_id(connection, asked.token)
+        return credits.read_by_id(connection, asked.token)
     except UnknownDecision:  # erased meanwhile
         return None
 

@@ -152,6 +152,26 @@ class Registry:
         rows.drop_old_parameters(connection, new.name, KEPT)
         return row
 
+    def publish(
+        self,
+        connection: Connection,
+        name: str,
+        parameters: bytes,
+        *,
+        trained_on: Mapping[int, int],
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Add a version and let it rule, in a transaction of the caller's; see ``register``."""
+        new = self._checked(name, parameters, trained_on, metrics)
+        row = self._insert(connection, new, None, Event.REGISTERED, {})
+        rows.set_active(connection, name, row.version)
+        self._note(connection, Event.ACTIVATED, row)
+
+    def learned_from(self, connection: Connection, name: str) -> float:
+        """Return how many READs the active version was learned from; 0 if there is none."""
+        row = rows.active_row(connection, name)
+        return 0 if row is None else row.metrics.get("learned_from", 0)
+
     def versions(self, name: str | None = None) -> list[PolicyVersion]:
         """Return all versions of a policy, or of all policies, the newest first."""
         with self._journal.read() as connection:
@@ -268,6 +288,11 @@ class Registry:
 
     def note(self, change: Change) -> None:
         """Note that the gate opened or closed."""
+        with self._journal.write() as connection:
+            self.note_on(connection, change)
+
+    def note_on(self, connection: Connection, change: Change) -> None:
+        """Note that the gate opened or closed, in a transaction of the caller's."""
         numbers = {
             "cause": int(change.cause),
             "attempt": change.attempt,
@@ -277,9 +302,7 @@ class Registry:
             "cluster": change.number,
             **({"ranker": change.ranker} if change.ranker else {}),
         }
-        with self._journal.write() as connection:
-            event = Event.OPENED if change.open else Event.CLOSED
-            rows.note(connection, event, numbers, self._clock.now())
+        rows.note(connection, Event.OPENED if change.open else Event.CLOSED, numbers, self._clock.now())
 
     def ledger(self, limit: int = 100, of: PolicyVersion | None = None) -> list[LedgerEntry]:
         """Return the newest entries, of one version or of all, the newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,12 +34,14 @@ class RulingPolicy:
     Args:
         rules: the fixed score.
         epsilon: how often a near tie is shown.
+        failed: told of what went wrong with what was learned, so that the rules decided; it may raise.
     """
 
     sees = LEARNED_READ.id
 
-    def __init__(self, rules: RulesPolicy, epsilon: float) -> None:
+    def __init__(self, rules: RulesPolicy, epsilon: float, failed: Callable[[Exception], None]) -> None:
         self.rules = rules
+        self._failed = failed
         self._explorer = Explorer(epsilon)
         self.learner: Learner | None = None
         self.ruling: Ruling | None = None
@@ -69,8 +71,12 @@ class RulingPolicy:
 
     def read(self, problem: ReadProblem) -> ReadChoice:
         """Let who rules choose what to show."""
-        ruler = self.ruler(problem)
-        choice = replace(ruler.read(problem), policy=f"{ruler.name}@{ruler.version}")
+        try:
+            choice = _chosen(self.ruler(problem), problem)
+        except Exception as error:  # noqa: BLE001 - what was learned must not cost the turn its memory
+            self.ruling = None
+            self._failed(error)
+            choice = _chosen(self.rules, problem)
         return self._explorer.explored(choice, problem.pack) if self._explores(problem) else choice
 
     def _explores(self, problem: ReadProblem) -> bool:
@@ -85,3 +91,7 @@ class RulingPolicy:
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the shares that the rules give."""
         return self.rules.weights(names, features)
+
+
+def _chosen(ruler: Policy, problem: ReadProblem) -> ReadChoice:
+    return replace(ruler.read(problem), policy=f"{ruler.name}@{ruler.version}")

@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 
 from automem_agents._fork import survive_fork
 from automem_agents.errors import AutoMemError, ModelError, NotFound, PolicyError
-from automem_agents.journal import credits
+from automem_agents.journal import credits, learners
 from automem_agents.journal.credits import Credited
 from automem_agents.journal.schema import decisions
 from automem_agents.learning.example import Example, example_of
@@ -231,10 +231,9 @@ class Trainer:
     def _newest(self, cluster: Cluster) -> int:
         """Return the seq of the newest decision that was learned from by now: what comes after is what is compared."""
         with self._store.journal.read() as connection:
-            row = credits.load_learner(connection, "read")
-        if row is None or row.stale:
-            return 0
-        return Learner.load(self._rules, row.state, self.trained()).trials.newest(cluster)
+            rows = learners.fresh(connection, "read")
+            state = learners.state_of(connection, rows[0].name) if rows else b""
+        return Learner.load(self._rules, state, self.trained()).trials.newest(cluster) if state else 0
 
     def _all_there(self, seqs: Sequence[int]) -> bool:
         """Tell whether nothing that was trained on has been deleted or erased since."""

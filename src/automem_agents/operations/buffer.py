@@ -78,9 +78,12 @@ class DecisionBuffer:
                 self._store.journal.ensure_namespace(connection, namespace, self._store.clock.now())
             insert_decisions(connection, [decision for _, decision in rows])
             count_recalled(connection, Counter(seq for _, new in rows for seq in new.candidates.shown_seqs))
-            for namespace, new in rows:
-                self._store.count_use(namespace.key, new.candidates.shown_seqs, ())
+            self._store.journal.once_committed(lambda: self._count_use(rows))
             self._since_tidy += len(rows)
             if self._since_tidy >= _TIDY_EVERY:
                 self._since_tidy = 0
                 drop_old_features(connection, self._store.settings.kept_features)
+
+    def _count_use(self, rows: list[tuple[Namespace, NewDecision]]) -> None:
+        for namespace, new in rows:
+            self._store.count_use(namespace.key, new.candidates.shown_seqs, ())

@@ -277,13 +277,19 @@ class MemoryStore:
         with entry.lock:
             return entry.ws.rarity(term)
 
-    def count_use(self, namespace: int, shown: Collection[int], used: Collection[int]) -> None:
-        """Note that records were shown and used, where the namespace is held in memory."""
+    def count_use(
+        self, namespace: int, shown: Collection[int], used: Collection[int], unused: Collection[int] = ()
+    ) -> None:
+        """Note that records were shown and used, where the namespace is held in memory.
+
+        Args:
+            unused: what was said to be used, and was not.
+        """
         with self._lock:
             entry = self._entries.get(namespace)
-        if entry is not None and (shown or used):
+        if entry is not None and (shown or used or unused):
             with self.journal.turnstile, entry.lock:
-                entry.ws.count_use(shown, used)
+                entry.ws.count_use(shown, used, unused)
 
     def namespaces_of(self, namespace: Namespace) -> list[Namespace]:
         """Return every namespace of a user in an app: their own, and those of all agents."""

@@ -277,11 +277,13 @@ class WorkingSet:
         found: Ints = self._use.view().take(slots, axis=0).astype(np.int64)
         return found
 
-    def count_use(self, shown: Iterable[int], used: Iterable[int]) -> None:
-        """Note that records were shown, and used; unknown ones are passed over."""
+    def count_use(self, shown: Iterable[int], used: Iterable[int], unused: Iterable[int] = ()) -> None:
+        """Note that records were shown, used, or not used after all; unknown ones are passed over."""
         for column, seqs in enumerate((shown, used)):
             slots = self.slots(seqs)
             self._use.view()[slots, column] = np.minimum(self._use.view()[slots, column], _MOST - 1) + 1
+        slots = self.slots(unused)
+        self._use.view()[slots, 1] = np.maximum(self._use.view()[slots, 1], 1) - 1
 
     def around(self, slots: Ints) -> Ints:
         """Return (n, 2): the slots before and after in the session, -1 where there is none."""
