@@ -40,4 +40,7 @@ def _load() -> None:
         raise MissingExtra(f"{error.name} is not installed. Install it with: {hint}", name=error.name) from error
     if folder is not None:
         import_module("litellm.litellm_core_utils.default_encoding")  # else it is replaced later, at the first count
+        # which reads one of the two vocabularies that LiteLLM carries; it fetches the other at the end of a stream, if
+        # it isn't read by then and the user's folder has none
+        import_module("tiktoken").get_encoding("o200k_base")
         os.environ[_TIKTOKEN] = folder

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole, ToolCallBlock
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    LLMMetadata,
+    MessageRole,
+    ToolCallBlock,
+)
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
@@ -58,8 +65,13 @@ class ScriptedLLM(MockFunctionCallingLLM):
     dies_after: int | None = None
 
     def __init__(self, answer: Answer = echo, **fields: Any) -> None:
-        super().__init__(is_chat_model=True, answer=answer, **fields)
+        super().__init__(answer=answer, **fields)
         self._response_generator = self._answered
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What it can do; older mocks can't be told that they are models for chats."""
+        return LLMMetadata(is_function_calling_model=True, is_chat_model=True)
 
     @property
     def text(self) -> str:
