@@ -110,7 +110,7 @@ def _platt(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> Points:
     middle, spread = scores.mean(), scores.std() or 1.0
     wanted, unwanted = labels.sum(), (1 - labels).sum()
     target = np.where(labels > 0, (wanted + 1) / (wanted + 2), 1 / (unwanted + 2))
-    curve = require("sklearn.linear_model", "learn").LogisticRegression(C=1e4)
+    curve = require("sklearn.linear_model", "learn").LogisticRegression(C=1e4, solver="newton-cholesky")
     column = ((scores - middle) / spread)[:, None]
     curve.fit(np.concatenate([column, column]), np.repeat([1, 0], len(column)), np.concatenate([target, 1 - target]))
     slope, start = max(0.0, float(curve.coef_[0, 0])), float(curve.intercept_[0])

@@ -83,6 +83,14 @@ def test_shares_add_up_to_the_score() -> None:
     assert np.allclose(model.contributions(rows).sum(axis=1), model.predict(rows))
 
 
+def test_values_beyond_a_hundred_count_as_a_hundred() -> None:
+    far, near = made(mean=1.0), made(mean=1.0)
+    far.update(np.array([[65504.0, -65504.0, 1.0]]), np.zeros(1), np.ones(1))
+    near.update(np.array([[100.0, -100.0, 1.0]]), np.zeros(1), np.ones(1))
+    assert far.save() == near.save()
+    assert far.predict(np.full((1, 3), 65504.0)) == near.predict(np.full((1, 3), 100.0))
+
+
 def test_forgetting_is_the_likelihood_to_a_power() -> None:
     """After an update that teaches about another column, the first one is where a likelihood to the power .5 leaves it."""
     model = made(2, precision=2.0, forgetting=0.5)

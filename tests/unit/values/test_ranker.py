@@ -116,6 +116,13 @@ def test_a_column_that_was_constant_in_training_is_passed_over() -> None:
     assert np.array_equal(ranker.predict(rows), ranker.predict(changed))
 
 
+def test_values_far_from_training_drive_no_network_further_than_ten_deviations() -> None:
+    rng = np.random.default_rng(4)
+    network = Network(np.ones(2), np.full(2, 0.5), ((rng.normal(size=(2, 1)), np.zeros(1)),), 1.0)
+    far, edge = np.array([[65504.0, -65504.0]]), np.array([[1 + 20.0, 1 - 20.0]])
+    assert network(far) == network(edge) != network(edge * 0.9)
+
+
 def test_groups_are_never_split() -> None:
     parts = split_groups(interaction(40), 5, seed=0)
     assert len(parts) == 5
