@@ -42,6 +42,7 @@ NAME = "ranker"
 FIRST = 150  # credited READs of a kind of namespace from which a ranker is trained
 GROWTH = 1.5  # times as many as at the last training, for the next one
 AGAIN = 1.2  # times as many, after a training that could not be done
+PATIENCE = 300  # comparisons that a candidate has before the next one may take its place
 GROUPS = 5  # runs, at least, that they must come from
 MOST = 4_000  # newest READs that are trained on
 _LOCK = "training.lock"
@@ -130,7 +131,7 @@ class Trainer:
         last = self._last_trained() if max(learner.counts.values()) >= FIRST else {}
         for cluster in Cluster:
             needed = max(FIRST, GROWTH * last.get(cluster, 0), AGAIN * self._tried.get(cluster, 0))
-            if learner.counts[cluster] >= needed:
+            if learner.counts[cluster] >= needed and not 0 <= learner.trials.compared(cluster) < PATIENCE:
                 return cluster
         return None
 

@@ -146,6 +146,11 @@ class Trials:
         """Return the seq of the newest decision of a kind of namespace that was learned from."""
         return self._seen[cluster].newest
 
+    def compared(self, cluster: Cluster) -> int:
+        """Return how often the candidate of a kind of namespace was compared; -1 if there is none."""
+        trial = self._seen[cluster].trials.get("candidate")
+        return -1 if trial is None else trial.verdict(0).decisions
+
     def state(self, cluster: Cluster) -> str | None:
         """Return a line on the candidate of a kind of namespace; None if there is none."""
         trial = self._seen[cluster].trials.get("candidate")
