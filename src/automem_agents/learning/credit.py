@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from automem_agents.journal.credits import Evidence
 from automem_agents.types import OutcomeKind
 
+USED, ASKED_AGAIN, CORRECTED, RESTATED = "used", "re_asked", "corrected", "restated"
+COMPLAINTS = frozenset([ASKED_AGAIN, CORRECTED])
 _OUTCOMES = tuple(OutcomeKind)
 
 
@@ -24,7 +26,8 @@ class Credit:
 
     Attributes:
         reward: of the READ as a whole, -1 to 1; None where nothing is known of it.
-        candidates: (n,) above 0 for what was used, below 0 for what was shown beside it in vain; nan for the others.
+        candidates: (n,) above 0 for what was used, below 0 for what was shown beside it in vain. Where the user complained:
+            -1 for what was used, 0 for what was shown beside it. nan for the others.
     """
 
     reward: float | None
@@ -33,25 +36,32 @@ class Credit:
     @property
     def teaches(self) -> bool:
         """Whether some candidates did better than others."""
-        return bool((self.candidates > 0).any() and (self.candidates < 0).any())
+        judged = self.candidates[~np.isnan(self.candidates)]
+        return len(judged) > 0 and float(judged.max()) > float(judged.min())
 
 
 def credit_of(evidence: Evidence) -> Credit:
     """Return what a READ earned; the same whatever the order in which the evidence came.
 
     What is cited counts before what was found to be used. An outcome in the turn (a tool that failed, an exception)
-    takes from it what its weight says. Feedback below 0 leaves nothing to what it doesn't cite.
+    takes from it what its weight says. What was used for an answer that the user complained about, or that feedback says
+    was bad, is blamed: an agent that quotes what looks like the question is contradicted more often, not less.
     """
     # fsum: a sum that depends on the order in its last bit would be another credit
     score = fsum(score for score, _ in evidence.scores) / len(evidence.scores) if evidence.scores else None
     cited = _cited(evidence)
-    used = cited if cited.any() else evidence.used & (score is None or score >= 0)
+    kinds = {kind for kind, _ in evidence.signals}
+    blamed = not cited.any() and (
+        score < 0 if score is not None else bool(kinds & COMPLAINTS) and RESTATED not in kinds
+    )
+    used = cited if cited.any() else evidence.used
     blame = fsum(weight for kind, weight in evidence.signals if kind in _OUTCOMES)
     weight = 1.0 if cited.any() else max(0.0, 1.0 + blame)
-    candidates = _shared(evidence.shown, used, weight)
+    candidates = _blamed(evidence.shown, used) if blamed else _shared(evidence.shown, used, weight)
     if score is None:
-        noted = [weight for kind, weight in evidence.signals if kind != "used"]
-        score = weight if used.any() and weight else (max(-1.0, fsum(noted)) if noted else None)
+        noted = [weight for kind, weight in evidence.signals if kind != USED]
+        well = used.any() and weight and not blamed
+        score = weight if well else (max(-1.0, fsum(noted)) if noted else None)
     return Credit(score, candidates)
 
 
@@ -73,4 +83,12 @@ def _shared(shown: NDArray[np.bool_], used: NDArray[np.bool_], weight: float) ->
     if weight and used.any():
         rewards[used] = weight
         rewards[in_vain] = -weight / max(1, int(in_vain.sum()))
+    return rewards
+
+
+def _blamed(shown: NDArray[np.bool_], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    rewards = np.full(len(shown), np.nan)
+    if used.any():
+        rewards[shown] = 0.0
+        rewards[used] = -1.0
     return rewards

@@ -27,7 +27,8 @@ class Example:
         namespace: its key.
         features: (n, d) of its candidates, columns of ``LEARNED_READ``.
         tokens: (n,) what showing each costs.
-        reward: (n,) above 0 for what was used, below 0 for what was shown in vain, nan for the others.
+        reward: (n,) above 0 for what was used, below 0 for what was shown in vain; where the user complained, below 0 for
+            what was used, 0 for what was shown beside it; nan for the others.
         budget: tokens it had.
         decision: its seq.
     """
@@ -75,13 +76,14 @@ def example_of(credited: Credited) -> Example | None:
         decision=credited.decision_seq,
     )
     rewards = example.reward[example.judged]
-    return example if (rewards > 0).any() and (rewards < 0).any() else None
+    return example if len(rewards) and rewards.max() > rewards.min() else None
 
 
 def pairs(example: Example, fixed: Scores) -> tuple[Scores, Scores]:
     """Return the differences (p, 1 + l) of what was used and what was shown in vain, and the weight (p,) of each pair.
 
-    A model that says which of two is better needs no notion of how easy the question was. The first column is the
+    There are none where the user complained: that what was used was wrong doesn't make right what stood beside it. A model
+    that says which of two is better needs no notion of how easy the question was. The first column is the
     difference of the fixed scores; the weights of the pairs of one used record add up to its reward.
     """
     rewards = example.reward
@@ -95,19 +97,24 @@ def pairs(example: Example, fixed: Scores) -> tuple[Scores, Scores]:
 def difference(example: Example, learned: Scores, fixed: Scores) -> float:
     """Return how much more of what was used the learned order brings than the fixed one, -1 to 1.
 
+    Where the user complained, it is how much less of it: a use that is contradicted counts against an order as much as one
+    that stood counts for it. Without that, an agent that quotes what looks most like the question teaches harm.
+
     Both orders are packed from the judged candidates only, at ten budgets up to half of the one there was: at the
     whole budget, whoever chose what was judged could not be beaten.
 
     Args:
         learned, fixed: (n,) scores.
     """
-    used = example.reward > 0
+    stood = bool((example.reward > 0).any())
+    used = example.reward > 0 if stood else example.reward < 0
     gains = [
         np.isin(example.judged[used[example.judged]], _packed(example, scores, example.judged, budget)).mean()
         for budget in example.budget * np.arange(1, _STEPS + 1) / (2 * _STEPS)
         for scores in (learned, fixed)
     ]
-    return float(np.mean(gains[::2]) - np.mean(gains[1::2]))
+    gain = float(np.mean(gains[::2]) - np.mean(gains[1::2]))
+    return gain if stood else -gain
 
 
 def unjudged(example: Example, learned: Scores) -> float:
@@ -128,7 +135,8 @@ def _packed(example: Example, scores: Scores, among: NDArray[np.int64], budget: 
 
 
 def agreement(example: Example, scores: Scores) -> tuple[float, int]:
-    """Return in how many pairs of what was used and what was shown in vain the scores agree, and how many pairs there are."""
-    better, worse = scores[example.reward > 0], scores[example.reward < 0]
+    """Return in how many pairs of what was better and what was worse the scores agree, and how many pairs there are."""
+    least = 0.0 if (example.reward > 0).any() else -0.5
+    better, worse = scores[example.reward > least], scores[example.reward < 0]
     above = (better[:, None] > worse).sum() + 0.5 * (better[:, None] == worse).sum()
     return float(above), len(better) * len(worse)

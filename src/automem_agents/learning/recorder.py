@@ -16,7 +16,7 @@ from automem_agents.journal.credits import Evidence, Read
 from automem_agents.journal.decisions import NewSignal, insert_signals
 from automem_agents.journal.turns import find_turn
 from automem_agents.learning.attribution import attribute
-from automem_agents.learning.credit import credit_of
+from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, RESTATED, USED, credit_of
 from automem_agents.learning.runs import Asked, Runs, Turned
 from automem_agents.learning.signals import asks_again, corrects, restates
 from automem_agents.learning.words import LIMIT
@@ -26,7 +26,6 @@ from automem_agents.store import MemoryStore
 from automem_agents.text.render import record_text, without_blocks
 from automem_agents.types import Namespace
 
-USED, ASKED_AGAIN, CORRECTED, RESTATED = "used", "re_asked", "corrected", "restated"
 WEIGHTS = {USED: 0.5, ASKED_AGAIN: -0.5, CORRECTED: -1.0, RESTATED: 0.5}
 IDLE = 600 * 1_000_000  # microseconds after which a run's last answer is taken to have stood
 _AT_ONCE = 200  # READs credited in one transaction
@@ -174,7 +173,7 @@ class Recorder:
                 self.credit(connection, read)
 
     def _complain(self, connection: Connection, read: Read, kind: str, message: str, rarity: Rarity) -> None:
-        """Take back what an answer was said to have used; a correction says what it should have used."""
+        """Note that the user complained; a correction may say what the answer should have used."""
         positions: tuple[int, ...] = ()
         if kind == CORRECTED:
             candidates = credits.considered(connection, read.seq)
@@ -182,7 +181,8 @@ class Recorder:
             candidates = [c for c in candidates if c.record_seq in texts]
             found = restates(message, [texts[c.record_seq] for c in candidates], rarity)
             positions = tuple(candidates[i].position for i in found)
-        credits.mark_used(connection, read.seq, positions)
+        if positions:
+            credits.mark_used(connection, read.seq, positions)
         kinds = (kind, RESTATED) if positions else (kind,)
         insert_signals(connection, [self._signal(read, k) for k in kinds])
 

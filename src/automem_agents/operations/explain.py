@@ -137,7 +137,7 @@ def _earned(candidate: Candidate) -> str:
     """Say what came of a record since, where that is known."""
     if candidate.reward is None:
         return ""
-    return f"  {'used' if candidate.reward > 0 else 'not used'}, reward {candidate.reward:+.2f}"
+    return f"  {'used' if candidate.used or candidate.reward > 0 else 'not used'}, reward {candidate.reward:+.2f}"
 
 
 def _short(text: str, width: int) -> str:

@@ -1,0 +1,82 @@
+"""A use that the user complained about counts against an order as much as one that stood counts for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from automem_agents import MemoryController
+from automem_agents.features import LEARNED_READ
+from automem_agents.journal.credits import Evidence
+from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, RESTATED, USED, credit_of
+from automem_agents.learning.example import Example, agreement, difference, pairs
+
+
+def evidence(*signals: str, used: tuple[int, ...] = (0,), scores: tuple[float, ...] = ()) -> Evidence:
+    chosen = np.isin(np.arange(4), used)
+    return Evidence(
+        record_seqs=np.arange(4),
+        record_ids=("a", "b", "c", "d"),
+        shown=np.array([True, True, True, False]),
+        used=chosen,
+        reward=np.full(4, np.nan),
+        scores=tuple((score, ()) for score in scores),
+        signals=tuple((signal, -0.5 if signal in (ASKED_AGAIN, CORRECTED) else 0.5) for signal in signals),
+    )
+
+
+@pytest.mark.parametrize("complaint", [ASKED_AGAIN, CORRECTED])
+def test_what_was_used_for_a_bad_answer_is_blamed(complaint: str) -> None:
+    credit = credit_of(evidence(USED, complaint))
+    assert credit.reward == -0.5
+    assert credit.teaches
+    assert credit.candidates.tolist()[:3] == [-1, 0, 0]
+    assert np.isnan(credit.candidates[3])
+
+
+def test_negative_feedback_blames_too_and_positive_feedback_clears() -> None:
+    assert credit_of(evidence(USED, scores=(-1.0,))).candidates.tolist()[:3] == [-1, 0, 0]
+    assert credit_of(evidence(USED, ASKED_AGAIN, scores=(1.0,))).candidates[0] == 1
+
+
+def test_a_correction_that_names_a_record_credits_it() -> None:
+    credit = credit_of(evidence(USED, CORRECTED, RESTATED, used=(3,)))
+    assert credit.candidates.tolist() == pytest.approx([-1 / 3, -1 / 3, -1 / 3, 1])
+
+
+def test_without_a_use_a_complaint_teaches_nothing() -> None:
+    credit = credit_of(evidence(ASKED_AGAIN, used=()))
+    assert credit.reward == -0.5
+    assert not credit.teaches
+
+
+def example(reward: list[float]) -> Example:
+    features = np.zeros((3, len(LEARNED_READ.names)), np.float16)
+    return Example(1, features, np.full(3, 40), np.array(reward), 120)
+
+
+def test_the_gate_hears_complaints_and_the_model_does_not() -> None:
+    learned, fixed = np.array([3.0, 2.0, 1.0]), np.array([1.0, 2.0, 3.0])
+    stood, blamed = example([1, -0.5, -0.5]), example([-1, 0, 0])
+    assert difference(stood, learned, fixed) == -difference(blamed, learned, fixed) > 0
+    assert agreement(stood, learned) == (2, 2)
+    assert agreement(blamed, learned) == (0, 2)
+    assert len(pairs(stood, fixed)[1]) == 2
+    assert len(pairs(blamed, fixed)[1]) == 0
+
+
+def test_a_question_asked_again_blames_the_record_of_its_answer(memory: MemoryController) -> None:
+    for text in ("Priya repairs violins by the harbour", "The rent is due on the third", "My bicycle cost 300 euros"):
+        memory.add(text)
+    question = "Where does Priya repair violins?"
+    with memory.trajectory() as run:
+        token = run.recall(question).token
+        answer = {"role": "assistant", "content": "Priya repairs violins by the harbour."}
+        run.observe([{"role": "user", "content": question}, answer], remember=False)
+        run.observe([{"role": "user", "content": question}], remember=False)
+    decision = memory.explain(token).decision
+    assert decision.reward is not None
+    assert decision.reward < 0
+    blamed = [candidate for candidate in decision.candidates if candidate.reward == -1]
+    assert [candidate.used for candidate in blamed] == [True]
+    assert memory.records()[0].used == 0
