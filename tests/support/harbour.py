@@ -10,11 +10,40 @@ from random import Random
 
 _BOATS = ("Heron", "Curlew", "Avocet", "Plover", "Dunlin", "Gannet", "Osprey", "Teal", "Wigeon", "Merlin")
 _PEOPLE = ("Nadia", "Omar", "Greta", "Pavel", "Ines", "Bruno", "Selma", "Viktor", "Anouk", "Tomas", "Leila", "Jonas")
-_THINGS = tuple(
-    "anchor ballast capstan davit fender galley hawser jib keel locker mizzen oakum pennant rudder scupper tiller "
-    "winch yawl bollard cleat deckhouse fairlead gunwale halyard kedge lanyard manifold pintle rowlock shackle".split()
+_THINGS = (
+    *(
+        "anchor",
+        "ballast",
+        "capstan",
+        "davit",
+        "fender",
+        "galley",
+        "hawser",
+        "jib",
+        "keel",
+        "locker",
+        "mizzen",
+        "oakum",
+    ),
+    *(
+        "pennant",
+        "rudder",
+        "scupper",
+        "tiller",
+        "winch",
+        "yawl",
+        "bollard",
+        "cleat",
+        "deckhouse",
+        "fairlead",
+        "gunwale",
+    ),
+    *("halyard", "kedge", "lanyard", "manifold", "pintle", "rowlock", "shackle"),
 )
-_WORDS = tuple("amber brass canvas cedar cobalt copper crimson granite hemp ivory linen maple marble olive".split())
+_WORDS = (
+    *("amber", "brass", "canvas", "cedar", "cobalt", "copper", "crimson", "granite", "hemp", "ivory", "linen", "maple"),
+    *("marble", "olive"),
+)
 _OFTEN, _SELDOM = 0.75, 0.35  # how often the right record, and a wrong one, has a word of the question
 
 
