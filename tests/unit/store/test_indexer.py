@@ -264,16 +264,12 @@ def test_an_index_of_mostly_removed_vectors_is_made_again(
 
 
 def test_nobody_vouches_for_what_nobody_looked_at(served: MemoryController, open_memory: Open) -> None:
-    served.close()
-    marks = Marks(served.store.journal)
     folder = served.store.journal.folder
-    served = open_memory(user_id="ada", index_threshold=10)
-    marks = Marks(served.store.journal)
-    sealed = marks.seal()
-    assert sealed is not None
     served.close()
     (folder / "index" / "stray").write_text("this was not there")
     unused = open_memory(user_id="ada", index_threshold=10**6)
+    sealed = Marks(unused.store.journal).seal()
+    assert sealed is not None
     until(lambda: unused.store.indexer.status().state is IndexState.SERVING)
     unused.close()
     used = open_memory(user_id="ada", index_threshold=10)
