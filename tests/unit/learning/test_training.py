@@ -208,9 +208,10 @@ def live(memory: MemoryController, user: User) -> None:
 
 @pytest.fixture
 def lived(open_memory: Open, monkeypatch: pytest.MonkeyPatch) -> MemoryController:
-    """A memory that has lived with twelve users, where thirty READs are enough to train on."""
+    """A memory that has lived with twelve users, where thirty READs are enough to train on, once that is let go on."""
     monkeypatch.setattr(training, "FIRST", 30)
     memory = open_memory(train=True)
+    trainer_of(memory)._stopped = True  # nothing begins by itself before a test is ready
     for user in islice(users(3), 12):
         live(memory, user)
     return memory
@@ -227,6 +228,7 @@ def versions(memory: MemoryController) -> list[int]:
 
 @needs_torch
 def test_it_trains_once_goes_on_trial_and_is_forgotten_with_who_it_learned_from(lived: MemoryController) -> None:
+    trainer_of(lived)._stopped = False
     assert lived.flush(timeout=250)
     assert versions(lived) == [1]
     lived.flush()
@@ -250,7 +252,6 @@ def test_it_trains_once_goes_on_trial_and_is_forgotten_with_who_it_learned_from(
 
 
 def test_what_it_trains_on_is_what_was_judged(lived: MemoryController) -> None:
-    trainer_of(lived)._stopped = True
     lived.flush()
     lesson = lesson_of(lived.store, RULES, Cluster.ASSISTANT)
     assert lesson.groups == len(lesson.namespaces) == 12
@@ -266,15 +267,18 @@ def test_too_few_runs_another_that_trains_and_a_closed_store_train_nothing(
     lived: MemoryController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FileLock(lived.store.journal.folder / training._LOCK):
+        trainer_of(lived)._stopped = False
         assert lived.flush()
     assert versions(lived) == []
     assert trainer_of(lived).failure == ""
+    trainer_of(lived)._stopped = True
     monkeypatch.setattr(training, "GROUPS", 100)
+    trainer_of(lived)._stopped = False
     assert lived.flush()
     assert versions(lived) == []
-    trainer_of(lived)._tried.clear()
-    monkeypatch.setattr(training, "GROUPS", 5)
     monkeypatch.setattr(training, "_PYTHON", "import time; time.sleep(200)")
+    monkeypatch.setattr(training, "GROUPS", 5)
+    trainer_of(lived)._tried.clear()
     lived.flush(timeout=0.5)
     start = time.monotonic()
     lived.close()
@@ -285,6 +289,7 @@ def test_a_training_that_fails_is_told_and_nothing_breaks(
     lived: MemoryController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "_PYTHON", "raise SystemExit('no memory left')")
+    trainer_of(lived)._stopped = False
     assert lived.flush()
     assert "no memory left" in lived.health().learning["training"]
     monkeypatch.setattr(training, "_PYTHON", "print('{}'); print('no model')")
