@@ -22,7 +22,11 @@ from automem_agents.testing import HashEmbedder
 from automem_agents_langchain import AutoMemMiddleware
 from automem_agents_langchain.testing import ScriptedChatModel
 
-pytestmark = [pytest.mark.any_index, pytest.mark.skipif(find_spec("torch") is None, reason="trains networks")]
+pytestmark = [
+    pytest.mark.matrix,
+    pytest.mark.any_index,
+    pytest.mark.skipif(find_spec("torch") is None, reason="trains networks"),
+]
 
 BUDGET = 100  # tokens; about four of a boat's five records
 REOPENED = """

@@ -156,7 +156,7 @@ def in_other_words(text: str, question: str, luck: Random) -> str:
     Numbers stay, as they do in a paraphrase.
 
     Examples:
-        >>> in_other_words("a harbour in 2019", "", Random(1))
+        >>> in_other_words("a harbour in 2019", "", Random(2))
         'a ruobrah in 2019'
     """
     asked = set(terms(question))
