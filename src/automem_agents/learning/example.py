@@ -50,6 +50,11 @@ class Example:
         """Positions of the candidates that something is known of."""
         return np.flatnonzero(~np.isnan(self.reward))
 
+    @property
+    def stood(self) -> bool:
+        """Whether what was used was not complained about."""
+        return bool((self.reward > 0).any())
+
     @cached_property
     def columns(self) -> Scores:
         """What a value model sees of each candidate, (n, l)."""
@@ -106,15 +111,14 @@ def difference(example: Example, learned: Scores, fixed: Scores) -> float:
     Args:
         learned, fixed: (n,) scores.
     """
-    stood = bool((example.reward > 0).any())
-    used = example.reward > 0 if stood else example.reward < 0
+    used = example.reward > 0 if example.stood else example.reward < 0
     gains = [
         np.isin(example.judged[used[example.judged]], _packed(example, scores, example.judged, budget)).mean()
         for budget in example.budget * np.arange(1, _STEPS + 1) / (2 * _STEPS)
         for scores in (learned, fixed)
     ]
     gain = float(np.mean(gains[::2]) - np.mean(gains[1::2]))
-    return gain if stood else -gain
+    return gain if example.stood else -gain
 
 
 def unjudged(example: Example, learned: Scores) -> float:
@@ -136,7 +140,7 @@ def _packed(example: Example, scores: Scores, among: NDArray[np.int64], budget: 
 
 def agreement(example: Example, scores: Scores) -> tuple[float, int]:
     """Return in how many pairs of what was better and what was worse the scores agree, and how many pairs there are."""
-    least = 0.0 if (example.reward > 0).any() else -0.5
+    least = 0.0 if example.stood else -0.5
     better, worse = scores[example.reward > least], scores[example.reward < 0]
     above = (better[:, None] > worse).sum() + 0.5 * (better[:, None] == worse).sum()
     return float(above), len(better) * len(worse)

@@ -75,6 +75,7 @@ class Learner:
                 difference=influence * difference(example, learned, fixed),
                 fixed_auc=(of / 2 + influence * (above - of / 2), of),
                 mass_unjudged=unjudged(example, learned),
+                used=float(example.stood),
             )
         )
         differences, weights = pairs(example, fixed)

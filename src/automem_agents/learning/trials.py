@@ -65,6 +65,7 @@ class _Trial:
                 difference=influence * difference(example, scores, other),
                 fixed_auc=(of / 2 + influence * (above - of / 2), of),
                 mass_unjudged=unjudged(example, scores),
+                used=float(example.stood),
             )
         )
         number = list(Cluster).index(example.cluster)

@@ -10,6 +10,8 @@ from automem_agents.features import LEARNED_READ
 from automem_agents.journal.credits import Evidence
 from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, RESTATED, USED, credit_of
 from automem_agents.learning.example import Example, agreement, difference, pairs
+from automem_agents.learning.learner import Learner
+from automem_agents.policies import RulesPolicy
 
 
 def evidence(*signals: str, used: tuple[int, ...] = (0,), scores: tuple[float, ...] = ()) -> Evidence:
@@ -80,3 +82,21 @@ def test_a_question_asked_again_blames_the_record_of_its_answer(memory: MemoryCo
     blamed = [candidate for candidate in decision.candidates if candidate.reward == -1]
     assert [candidate.used for candidate in blamed] == [True]
     assert memory.records()[0].used == 0
+
+
+def test_complaints_that_become_more_close_the_gate() -> None:
+    learner = Learner(RulesPolicy())
+    rng = np.random.default_rng(0)
+
+    def read(reward: list[float]) -> Example:
+        features = np.zeros((3, len(LEARNED_READ.names)), np.float16)
+        features[:, LEARNED_READ.names.index("lexical")] = rng.normal(size=3) + [0.7, 0, 0]
+        features[:, LEARNED_READ.names.index("digit")] = [1, 0, 0]  # what is used has a digit, whatever its score
+        return Example(1, features, np.full(3, 40), np.array(reward), 160)
+
+    for number in range(400):
+        learner.learn(read([-1, 0, 0] if number % 10 == 0 else [1, -0.5, -0.5]))
+    assert learner.gate.any_open
+    for _ in range(200):
+        learner.learn(read([-1, 0, 0]))
+    assert not learner.gate.any_open
