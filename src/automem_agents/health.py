@@ -126,13 +126,18 @@ def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None
             recalls_by_chroma=store.dense.served,
             breaker="paused" if guard.paused else "closed",
             index_breaker="paused" if store.dense.guard.paused else "closed",
-            failures={**guard.counts, **({"index": store.indexer.failures} if store.indexer.failures else {})},
+            failures=_failures(store, guard, learning),
             sizes=store.sizes(),
             warnings=(
                 *_warnings(store.counter.name, stored_with),
                 *_silence(reads, sum(noted.values()) + count(feedback), learning),
             ),
         )
+
+
+def _failures(store: MemoryStore, guard: Guard, learning: Learning | None) -> dict[str, int]:
+    beside = {"index": store.indexer.failures, "learning": 0 if learning is None else learning.failures}
+    return {**guard.counts, **{name: number for name, number in beside.items() if number}}
 
 
 def _warnings(counter: str, stored_with: str) -> tuple[str, ...]:

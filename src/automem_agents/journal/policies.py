@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert,
 
 from automem_agents.errors import NotFound
 from automem_agents.journal.prepared import Connected, PreparedSelect
-from automem_agents.journal.schema import ledger, policies
+from automem_agents.journal.schema import decisions, ledger, policies
 
 DROPPED: Mapping[str, object] = {"parameters": b"", "trained_on": {}}
 
@@ -151,12 +151,23 @@ def set_active(connection: Connection, name: str, version: int | None) -> None:
     connection.execute(update(policies).where(policies.c.name == name).values(active=policies.c.version == version))
 
 
-def drop_old_parameters(connection: Connection, name: str, keep: int) -> int:
-    """Drop the parameters of all inactive versions but the newest ``keep``; return of how many."""
-    idle = select(policies.c.seq).where(policies.c.name == name, ~policies.c.active, _kept())
-    old = list(connection.scalars(idle.order_by(policies.c.seq.desc()).offset(keep)))
+def drop_old_parameters(connection: Connection, name: str, keep: int, replayed: int = 0) -> int:
+    """Drop the parameters of old versions; return of how many.
+
+    Kept are the active one, the newest ``keep`` of the others, and those that took one of the newest ``replayed``
+    decisions, which could not be replayed without.
+    """
+    idle = select(policies.c.seq, policies.c.version).where(policies.c.name == name, ~policies.c.active, _kept())
+    old = {
+        f"{name}@{row.version}": row.seq
+        for row in connection.execute(idle.order_by(policies.c.seq.desc()).offset(keep))
+    }
     if old:
-        connection.execute(update(policies).where(policies.c.seq.in_(old)).values(DROPPED))
+        newest = connection.scalar(select(func.max(decisions.c.seq))) or 0
+        logged = select(decisions.c.policy).where(decisions.c.seq > newest - replayed).distinct()
+        for policy in connection.scalars(logged):
+            old.pop(policy, None)
+        connection.execute(update(policies).where(policies.c.seq.in_(old.values())).values(DROPPED))
     return len(old)
 
 

@@ -25,7 +25,7 @@ from automem_agents.values import BayesianLogistic
 
 PRIOR_PRECISION = 100.0  # of each weight; below, flipped labels cost more than the gain
 FIXED_PRECISION = 1e6  # the fixed score keeps its weight of 1
-INFLUENCE = 500  # READs of a namespace that count in full; all after them count for ever less
+INFLUENCE = 500  # READs of a namespace that count in full; all after them count for no more than that together
 ALPHA = 0.08  # chance of ever opening to a model of no use; trained models have the rest of .10
 _FORMAT = 2
 _COLUMNS = ("fixed", *LEARNABLE)
@@ -85,7 +85,7 @@ class Learner:
 
     def _influence(self, namespace: int) -> float:
         count = self._of_namespace[namespace] = self._of_namespace.get(namespace, 0) + 1
-        return min(1.0, INFLUENCE / count)
+        return min(1.0, (INFLUENCE / count) ** 2)
 
     def linear(self, cluster: Cluster) -> LinearCorrection:
         """Return the correction that was learned online."""

@@ -81,7 +81,7 @@ class Learning:
         self.policy = RulingPolicy(rules, store.settings.exploration, self.failed)
         self.recorder = Recorder(store, buffer, self.failed, self.soon)
         self.failures = 0
-        self._registry = Registry(store.journal, store.clock)
+        self._registry = Registry(store.journal, store.clock, store.settings.kept_features)
         self._trainer = Trainer(store, rules, self._registry)
         self._lock, self._learning = threading.Lock(), threading.Lock()
         self._timer: threading.Timer | None = None

@@ -40,7 +40,7 @@ class LoggedRead:
         inclusion: (n,) the probability with which each candidate was shown.
         outcomes: the sets that might have been shown, the policy's own first.
         explored: whether the set was drawn; if not, it is the only outcome.
-        pack: packs as at the time; None where that was not logged, as it is only for what explored.
+        pack: packs as at the time; None for what did not explore: only its own set can be told.
         reward: of the decision.
         source: credit assignment where it has spoken, else the mean of the feedback.
         credits: (n,) the reward of each candidate, NaN where it has none.
@@ -133,8 +133,12 @@ def _logged_read(row: Row[Any], candidates: Sequence[Row[Any]]) -> LoggedRead | 
         inclusion=np.array([c.inclusion_p for c in candidates], np.float64),
         outcomes=(Outcome(shown.nonzero()[0], 1.0),) if exploration is None else exploration.outcomes,
         explored=exploration is not None,
-        pack=logged_packer(row.arguments, [c.record_seq for c in candidates], [c.tokens for c in candidates]),
+        pack=None if exploration is None else _packer(row, candidates),
         reward=float(row.score if row.reward is None else row.reward),
         source="feedback" if row.reward is None else "credit",
         credits=np.array([np.nan if c.reward is None else c.reward for c in candidates], np.float64),
     )
+
+
+def _packer(row: Row[Any], candidates: Sequence[Row[Any]]) -> Packer | None:
+    return logged_packer(row.arguments, [c.record_seq for c in candidates], [c.tokens for c in candidates])

@@ -70,7 +70,11 @@ class Recorder:
 
     def _note(self, connection: Connection, namespace: Namespace, turn: Turn, turn_seq: int) -> None:
         key = namespace.key
-        run = self.runs.begin(key, turn.run_id, lambda turn_id: find_turn(connection, key, turn_id) is not None)
+
+        def committed(turn_id: str) -> bool:  # this very turn was filed just now, and did not commit when it was noted
+            return turn_id != turn.turn_id and find_turn(connection, key, turn_id) is not None
+
+        run = self.runs.begin(key, turn.run_id, committed)
         if run is None:
             return
         if not turn.messages and not run.asked:
@@ -88,9 +92,10 @@ class Recorder:
 
     def turned(self, namespace: Namespace, turn: Turn) -> None:
         """Go on to the next turn, once a turn is committed; one that was committed before changes nothing."""
-        now = self._store.clock.now()
-        self.runs.turn(namespace.key, turn.run_id, turn.turn_id, now)
-        self.settle(self.runs.end_all(now - IDLE))
+        with self._tolerated():
+            now = self._store.clock.now()
+            self.runs.turn(namespace.key, turn.run_id, turn.turn_id, now)
+            self.settle(self.runs.end_all(now - IDLE))
 
     def end(self, namespace: Namespace, run_id: str) -> None:
         """Take it that the last answer of a run stood."""

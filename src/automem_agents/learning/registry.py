@@ -25,7 +25,7 @@ from automem_agents.learning.gate import Change
 from automem_agents.learning.policy_file import MAX_METRICS, MAX_PARAMETERS, Header, read_file, write_file
 from automem_agents.protocols import Clock
 
-KEPT = 50  # inactive versions of a policy that keep their parameters
+KEPT = 50  # inactive versions of a policy that keep their parameters whether or not a decision needs them
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -74,6 +74,7 @@ class Registry:
     Args:
         journal: that holds them.
         clock: tells the time.
+        replayed: newest decisions whose policies keep their parameters, however old they are.
 
     Examples:
         >>> from tempfile import mkdtemp
@@ -84,8 +85,9 @@ class Registry:
         ('learned@1', 1)
     """
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Journal, clock: Clock, replayed: int = 20_000) -> None:
         self._journal = journal
+        self._replayed = replayed
         self._clock = clock
 
     def register(
@@ -149,7 +151,7 @@ class Registry:
             learned |= {key: n + learned.get(key, 0) for key, n in before.trained_on.items()}
         row = rows.insert_policy(connection, replace(new, trained_on=learned, parent=parent))
         self._note(connection, event, row, {**numbers, "decisions": sum(learned.values()), "size": row.size})
-        rows.drop_old_parameters(connection, new.name, KEPT)
+        rows.drop_old_parameters(connection, new.name, KEPT, self._replayed)
         return row
 
     def publish(
@@ -329,8 +331,8 @@ def _parameters(connection: Connection, row: PolicyRow) -> bytes:
     found = rows.parameters_of(connection, row.name, row.version)
     if not found:
         raise NotFound(
-            f"the parameters of {row.name}@{row.version} were dropped: {KEPT} newer versions keep theirs, or a namespace "
-            "that it learned from was erased"
+            f"the parameters of {row.name}@{row.version} were dropped: {KEPT} newer versions keep theirs, and those of "
+            "logged decisions, or a namespace that it learned from was erased"
         )
     if sha256(found).hexdigest() != row.sha256:
         raise PolicyError(f"the parameters of {row.name}@{row.version} were damaged: activate another version")

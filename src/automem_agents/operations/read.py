@@ -16,7 +16,7 @@ from automem_agents.journal.decisions import NewDecision, Ranking
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.packing import Packer
-from automem_agents.operations.replay import depth, exploration_log
+from automem_agents.operations.replay import depth, exploration_log, packing_log
 from automem_agents.operations.where import matcher
 from automem_agents.protocols import Exploration, Ints, Policy, ReadChoice, ReadProblem
 from automem_agents.store import Candidates, MemoryStore
@@ -86,7 +86,8 @@ def _arguments(
     request: ReadRequest, exploration: Exploration | None, logged: Ints, packer: Packer
 ) -> Mapping[str, object]:
     asked = {"max_tokens": request.max_tokens, "top_k": request.top_k}
-    return asked if exploration is None else {**asked, **exploration_log(exploration, logged, packer)}
+    packed = {**asked, **packing_log(logged, packer)}
+    return packed if exploration is None else {**packed, **exploration_log(exploration, logged)}
 
 
 def fallback(store: MemoryStore, request: ReadRequest, why: str) -> tuple[Recall, NewDecision]:

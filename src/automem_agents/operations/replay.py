@@ -36,12 +36,11 @@ def depth(exploration: Exploration, order: Ints, packer: Packer) -> int:
     return max(min(packer.pool, len(order)), int(np.isin(order, shown).nonzero()[0].max(initial=-1)) + 1)
 
 
-def exploration_log(exploration: Exploration, logged: Ints, packer: Packer) -> dict[str, object]:
-    """Return what to log of an exploration: outcomes as differences from the policy's own set, and how it was packed.
+def exploration_log(exploration: Exploration, logged: Ints) -> dict[str, object]:
+    """Return what to log of an exploration: outcomes as differences from the policy's own set.
 
     Args:
         logged: the base order, as far as it is logged.
-        packer: that packed it.
     """
     position = {candidate: i for i, candidate in enumerate(logged.tolist())}
     sets = [{position[candidate] for candidate in outcome.shown.tolist()} for outcome in exploration.outcomes]
@@ -49,16 +48,18 @@ def exploration_log(exploration: Exploration, logged: Ints, packer: Packer) -> d
         (outcome.probability, sorted(sets[0] - shown), sorted(shown - sets[0]))
         for outcome, shown in zip(exploration.outcomes, sets, strict=True)
     ]
-    _, first, number = np.unique(packer.dates[logged], return_index=True, return_inverse=True)
-    return {
-        "exploration": {"slate": sorted(sets[0]), "outcomes": differences, "taken": exploration.taken},
-        "packing": {
-            "budget": packer.budget,
-            "pool": packer.pool,
-            "dates": np.where(packer.dates[logged] > 0, number + 1, 0).tolist(),  # no date stays 0
-            "date_costs": [0, *packer.date_costs[logged][first].tolist()],
-        },
-    }
+    return {"exploration": {"slate": sorted(sets[0]), "outcomes": differences, "taken": exploration.taken}}
+
+
+def packing_log(logged: Ints, packer: Packer) -> dict[str, object]:
+    """Return what to log of how the base order was packed, as far as it is logged."""
+    dates = packer.dates.take(logged)
+    told: dict[str, object] = {"budget": packer.budget, "pool": packer.pool}
+    if dates.any():
+        _, first, number = np.unique(dates, return_index=True, return_inverse=True)
+        told["dates"] = np.where(dates > 0, number + 1, 0).tolist()  # no date stays 0
+        told["date_costs"] = [0, *packer.date_costs.take(logged)[first].tolist()]
+    return {"packing": told}
 
 
 def drawn(arguments: Mapping[str, Any]) -> Drawn | None:
@@ -79,12 +80,12 @@ def logged_packer(arguments: Mapping[str, Any], record_seqs: Sequence[int], toke
     packing = arguments.get("packing")
     if packing is None:
         return None
-    dates = np.array(packing["dates"], np.int64)
+    dates = np.array(packing.get("dates", [0] * len(tokens)), np.int64)
     return Packer(
         seqs=np.array(record_seqs, np.int64),
         line_costs=np.array(tokens, np.int64),
         dates=dates,
-        date_costs=np.array(packing["date_costs"], np.int64)[dates],
+        date_costs=np.array(packing.get("date_costs", [0]), np.int64)[dates],
         budget=packing["budget"],
         top_k=arguments["top_k"],
         pool=packing["pool"],
