@@ -87,6 +87,7 @@ def test_nothing_that_was_recalled_is_stored(
     assert turns_of(memory) == 6
 
 
+RETRIEVING = ("context", "condense", "question")
 FIRST_PUT = [one for one in SYSTEMS if one[0] in ("simple", *AGENTS) or "stream" in one[1]]
 
 
@@ -103,28 +104,37 @@ def test_a_run_that_died_is_on_record_with_the_next_message(
     with pytest.raises(ConnectionError):
         session.ask(BERTH)
     assert signals_of(memory) == []
+    # an engine over a retriever puts the question before it asks its model, or, as some versions do, after its first word
+    is_told = bool(session.memory.get_all())
+    assert is_told or kind in RETRIEVING
     session.llm.answer, session.llm.dies_after = echo_for(kind), None
     session.ask("Hello, are you there?")
-    assert [kind for kind, _ in signals_of(memory)] == ["exception"]
-    assert any("berth number 418" in text for text in texts_of(memory))
+    assert [kind for kind, _ in signals_of(memory)] == ["exception"] * is_told
+    assert any("berth number 418" in text for text in texts_of(memory)) == is_told
     session.ask("And now?")
-    assert [kind for kind, _ in signals_of(memory)].count("exception") == 1
-    assert turns_of(memory) == 3
+    assert [kind for kind, _ in signals_of(memory) if kind != "used"] == ["exception"] * is_told
+    assert turns_of(memory) == 2 + is_told
 
 
 @pytest.mark.parametrize("way", ["chat", "achat"])
-@pytest.mark.parametrize("kind", ["context", "condense", "question"])
-def test_an_engine_that_dies_before_it_put_anything_leaves_nothing(
+@pytest.mark.parametrize("kind", RETRIEVING)
+def test_an_engine_that_dies_before_it_put_anything_loses_and_doubles_nothing(
     memory: MemoryController, runner: asyncio.Runner, kind: str, way: str
 ) -> None:
-    session = Session(kind, way, memory, runner, answer=steps(ConnectionError("no model")))
-    with pytest.raises(ConnectionError):
-        session.ask(BERTH)
-    assert session.memory.get_all() == []
-    session.llm.answer = echo_for(kind)
-    session.ask("Hello, are you there?")
-    assert turns_of(memory) == 1
-    assert [message.role.value for message in session.memory.get_all()] == ["user", "assistant"]
+    session = Session(kind, way, memory, runner, answer=steps("Noted."))
+    session.ask("I keep a heron")
+    before, stored = session.memory.get_all(), texts_of(memory)
+    session.llm.answer = steps(ConnectionError("no model"))
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            session.ask(BERTH)
+    assert session.memory.get_all() == before
+    assert (texts_of(memory), turns_of(memory), signals_of(memory)) == (stored, 1, [])
+    session.llm.answer = steps("Noted.")
+    session.ask(BERTH)  # what the page says to do
+    assert [m.content for m in session.memory.get_all()] == ["I keep a heron", "Noted.", BERTH, "Noted."]
+    assert texts_of(memory) == [*stored, BERTH]
+    assert (turns_of(memory), signals_of(memory)) == (2, [])
 
 
 @pytest.mark.parametrize("close", ["set", "reset"])
@@ -180,3 +190,19 @@ def test_an_agent_without_a_system_prompt(
     runner.run(run(made(llm=llm, tools=[]), "Hello", memory=session))
     assert NOTE not in str([*session.get_all(), *texts_of(memory)])
     assert [message.role.value for message in session.get_all()] == ["user", "assistant"] * 2
+
+
+def test_a_react_agent_without_a_system_prompt_loses_what_is_recalled_and_nothing_else(
+    memory: MemoryController, runner: asyncio.Runner
+) -> None:
+    memory.add(BERTH)
+    llm, session = ScriptedLLM(echo_for("react")), maker(OURS, memory)()
+    asked = (WHICH, "My other boat is called Ibis")
+    for text in asked:
+        runner.run(run(ReActAgent(llm=llm, tools=[]), text, memory=session))
+        assert NOTE not in str(llm.prompts[-1])
+        assert str(llm.prompts[-1]).count(text) == 1
+    assert [message.content for message in session.get_all() if message.role.value == "user"] == [*asked]
+    assert [message.role.value for message in session.get_all()] == ["user", "assistant"] * 2
+    assert len([text for text in texts_of(memory) if text == asked[1]]) == 1
+    assert (turns_of(memory), signals_of(memory)) == (3, [])
