@@ -43,7 +43,7 @@ def evaluate(
     All namespaces are taken together unless a user is named. A reward is what
     credit assignment gave a recall, else the mean score of its feedback.
     """
-    from automem_agents.cli.evaluation_plot import checked_plot, draw
+    from automem_agents.bench.evaluation_plot import checked_plot, draw
     from automem_agents.learning.evaluation import evaluate, policy_named
     from automem_agents.learning.logged import count_reads
     from automem_agents.types import Namespace

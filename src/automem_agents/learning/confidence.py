@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite, log, log1p, sqrt
 from typing import Annotated
 
-from annotated_types import Len
+from pydantic import Field
 
 from automem_agents.errors import InvalidInput
 
@@ -65,7 +65,7 @@ class BettingTest:
         True
     """
 
-    capital: Annotated[list[float], Len(len(STAKES), len(STAKES))] = field(
+    capital: Annotated[list[float], Field(min_length=len(STAKES), max_length=len(STAKES))] = field(
         default_factory=lambda: [_AT_ONCE / len(STAKES)] * len(STAKES)
     )
     count: int = 0

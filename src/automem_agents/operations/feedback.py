@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -98,7 +98,7 @@ def feedback_on_run(
     with store.journal.write() as connection:
         counted = insert_feedback(
             connection,
-            key=f"{namespace.key}/{quote(run_id, safe='')}/{checked_id('key', key) if key is not None else ''}",
+            key=f"{namespace.key}/{json.dumps([run_id, None if key is None else checked_id('key', key)])}",
             namespace=store.journal.ensure_namespace(connection, namespace, store.clock.now()),
             run_id=run_id,
             decision_seq=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +34,8 @@ from automem_agents.embedders import WordLlamaEmbedder
 from automem_agents.errors import InvalidInput
 
 Protocol = Literal["prequential", "transfer", "leave-one-out"]
+Labels = Literal["full", "citations"]
+Learn = Literal["on", "shadow", "off"]
 DEFAULT_MODES = "none,implicit,implicit-hard,score,citations,noisy:0.1,noisy:0.2,permuted,false:0.1,false:0.3"
 _COMMAND = "  $ automem-agents bench learning talks.jsonl"
 EXAMPLES = "\n\n".join(
@@ -60,9 +63,7 @@ def learning(
     models: Annotated[
         str, typer.Option(help=f"Models that are fitted on labels instead, not prequentially: {', '.join(MODELS)}.")
     ] = "",
-    labels: Annotated[
-        Literal["full", "citations"], typer.Option(help="What models are fitted on: all candidates, or those shown.")
-    ] = "full",
+    labels: Annotated[Labels, typer.Option(help="What models are fitted on: all candidates, or those shown.")] = "full",
     ablate: Annotated[
         str, typer.Option(help=f"Fit each model also without some columns: {', '.join(ABLATIONS)}.")
     ] = "",
@@ -70,9 +71,7 @@ def learning(
         str, typer.Option(help=f"Sources that are lived through, and {INTERLEAVED}; default is all.")
     ] = "",
     orders: Annotated[int, typer.Option(min=1, help="Orders of the conversations, at most.")] = 10,
-    learn: Annotated[
-        Literal["on", "shadow", "off"], typer.Option(help="Whether memory learns, and whether that may rule.")
-    ] = "on",
+    learn: Annotated[Learn, typer.Option(help="Whether memory learns, and whether that may rule.")] = "on",
     budgets: Annotated[str, typer.Option(help="Token budgets, separated by commas.")] = "250,500,1000",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many conversations of each source.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of orders, agents, users, noise and bootstrap.")] = 0,
@@ -88,56 +87,95 @@ def learning(
 ) -> None:
     """Ask the questions of each conversation in order, score each, then give feedback; one policy is carried along."""
     plan = Plan(budgets=budgets_of(budgets), settings=settings_of(settings or []))
-    wanted_modes = [Mode.parse(name) for name in names_of("--modes", modes)] if modes or not models else []
-    wanted_models = _known("--models", models, MODELS)
-    ablations = [None, *_known("--ablate", ablate, ABLATIONS)]
-    if wanted_models and protocol == "prequential":
-        raise InvalidInput("--models are fitted before they are used: --protocol must be transfer or leave-one-out")
+    work = _work(modes, models, labels, ablate, protocol)
     check_writable(json_out)
-    if plots is not None and protocol != "prequential":
-        raise InvalidInput("--plots draws what is learned along a stream: --protocol must be prequential")
-    if plots is not None:
-        require("matplotlib", "bench")
+    _check_plots(plots, protocol)
     require("scipy.special", "bench")
-    counter = exact_counter()
     talks, found = _planned(protocol, files, use_on or [], limit, orders, seed)
-    _check_answers(talks, wanted_modes)
-    chosen = _chosen(found, streams)
-    jobs: list[Job | Fitting] = [Job(stream, mode) for stream in chosen for mode in wanted_modes]
-    jobs += [
-        Fitting(stream, model, labels, ablation)
-        for stream in chosen
-        if stream.order == 0  # the order doesn't matter to them
-        for model in wanted_models
-        for ablation in ablations
-    ]
-    by_id = {talk.id: talk for talk in talks}
-    with (
-        progress(preparing_steps(talks) + steps(jobs, by_id), quiet) as advance,
-        prepared(
-            talks,
-            plan,
-            WordLlamaEmbedder(),
-            counter,
-            learn=learn,
-            seed=seed,
-            tables=bool(wanted_models),
-            on_step=advance,
-        ) as ready,
-    ):
-        studies = studies_of(live_all(jobs, ready.setup, WordLlamaEmbedder, processes, advance), protocol)
-    report = LearningReport(
-        rows=rows_of(studies, ready.fixed, ready.setup),
-        details=details_of(studies, ready.fixed, plan.budgets),
-        courses=[course_of(study) for study in studies if study.work.system == Job.system],
-        peak_bytes=_peak_bytes(),
-    )
-    if plots is not None:
-        draw(studies, ready.fixed, _shown_budget(plan.budgets), plots)
+    _check_answers(talks, work.modes)
+    lived = _Lived(plan, learn, seed, processes, protocol, plots, quiet)
+    report = lived.report(talks, work.jobs(_chosen(found, streams)))
     if json_out is not None:
         write_json(json_out, report.as_json())
     if json_out != Path("-"):
         print_report(report, wide_console())
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done in each stream: modes that memory is told by, and models that are fitted instead."""
+
+    modes: Sequence[Mode]
+    models: Sequence[str]
+    labels: Labels
+    ablations: Sequence[str | None]
+
+    def jobs(self, streams: Sequence[Stream]) -> list[Job | Fitting]:
+        """Return all of it; the order of a stream doesn't matter to models."""
+        told: list[Job | Fitting] = [Job(stream, mode) for stream in streams for mode in self.modes]
+        first = [stream for stream in streams if stream.order == 0]
+        return told + [
+            Fitting(stream, model, self.labels, ablation)
+            for stream in first
+            for model in self.models
+            for ablation in self.ablations
+        ]
+
+
+def _work(modes: str, models: str, labels: Labels, ablate: str, protocol: Protocol) -> _Work:
+    wanted = [Mode.parse(name) for name in names_of("--modes", modes)] if modes or not models else []
+    fitted = _known("--models", models, MODELS)
+    if fitted and protocol == "prequential":
+        raise InvalidInput("--models are fitted before they are used: --protocol must be transfer or leave-one-out")
+    return _Work(wanted, fitted, labels, [None, *_known("--ablate", ablate, ABLATIONS)])
+
+
+def _check_plots(plots: Path | None, protocol: Protocol) -> None:
+    if plots is not None and protocol != "prequential":
+        raise InvalidInput("--plots draws what is learned along a stream: --protocol must be prequential")
+    if plots is not None:
+        require("matplotlib", "bench")
+
+
+@dataclass(frozen=True)
+class _Lived:
+    """How streams are lived through."""
+
+    plan: Plan
+    learn: Learn
+    seed: int
+    processes: int
+    protocol: Protocol
+    plots: Path | None
+    quiet: bool
+
+    def report(self, talks: Sequence[Conversation], jobs: Sequence[Job | Fitting]) -> LearningReport:
+        """Live through all streams and report on them."""
+        counter, by_id = exact_counter(), {talk.id: talk for talk in talks}
+        tables = any(isinstance(job, Fitting) for job in jobs)
+        with (
+            progress(preparing_steps(talks) + steps(jobs, by_id), self.quiet) as advance,
+            prepared(
+                talks,
+                self.plan,
+                WordLlamaEmbedder(),
+                counter,
+                learn=self.learn,
+                seed=self.seed,
+                tables=tables,
+                on_step=advance,
+            ) as ready,
+        ):
+            lived = live_all(jobs, ready.setup, WordLlamaEmbedder, self.processes, advance)
+            studies = studies_of(lived, self.protocol)
+        if self.plots is not None:
+            draw(studies, ready.fixed, _shown_budget(self.plan.budgets), self.plots)
+        return LearningReport(
+            rows=rows_of(studies, ready.fixed, ready.setup),
+            details=details_of(studies, ready.fixed, self.plan.budgets),
+            courses=[course_of(study) for study in studies if study.work.system == Job.system],
+            peak_bytes=_peak_bytes(),
+        )
 
 
 def _planned(
