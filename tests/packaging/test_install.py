@@ -84,7 +84,35 @@ EXAMPLES = {
         "langchain_lcel.py",
         "langgraph_store.py",
     ],  # the last one's agent is LangChain's
+    "llama-index": ["llama_index_chat.py", "llama_index_agent.py"],
+    "litellm": ["litellm_loop.py"],
 }
+
+# The frameworks that an extra brings; there may be no other one of them where it is alone.
+FRAMEWORKS = {
+    "langchain": {"langchain", "langchain_core", "langgraph"},
+    "llama-index": {"llama_index"},
+    "litellm": {"litellm"},
+}
+README_BLOCK = """
+import sys, tempfile
+from importlib.util import find_spec
+from automem_agents import MemoryController
+code, *others = sys.argv[1:]
+with MemoryController.open(tempfile.mkdtemp(), user_id="ada", strict=True, observe_deadline=120) as memory:
+    exec(code, {"memory": memory})
+    assert "cashews" in str([record.text for record in memory.records()])
+assert [name for name in others if find_spec(name) is not None] == []
+"""
+
+# An adapter's own tests, and the extras whose lowest versions they are run with.
+OWN_TESTS = {
+    "langchain": (("langchain", "langgraph", "langchain-classic"), "tests/langchain"),
+    "langchain-classic": (("langchain-classic",), "tests/langchain/test_classic.py"),
+    "llama-index": (("llama-index",), "tests/llama_index"),
+    "litellm": (("litellm",), "tests/litellm"),
+}
+TEST_TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout", "blockbuster", "hypothesis")
 
 
 @dataclass(frozen=True)
@@ -156,11 +184,29 @@ def smoke(environment: Environment, extra: str = "core") -> None:
     assert ("torch" in environment.installed()) == (extra in LEARNING)
 
 
+def install_lowest(environment: Environment, wheel: Path, requirements: list[str]) -> None:
+    """Install the wheel with the lowest versions that satisfy some requirements."""
+    environment.run("python", "-m", "pip", "install", "-q", "uv")
+    resolved = ("--resolution", "lowest-direct", "--python", environment.python)
+    # what a wheel asks for is indirect to uv, so the ranges are named beside it
+    environment.run("uv", "pip", "install", "-q", *resolved, wheel, *requirements)
+
+
+def readme_block(extra: str) -> str:
+    """Return the README's example of an adapter."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    (found,) = [block for block in blocks if f"from automem_agents_{extra.replace('-', '_')} import" in block]
+    return str(found)
+
+
 def check_extra(environment: Environment, extra: str) -> None:
     """Use what only this extra brings: the adapters' names, their examples, the benchmark."""
     environment.run("python", "-c", SERVED, extra, *ADAPTERS)
     for example in EXAMPLES.get(extra, []):
         assert environment.run("python", ROOT / "examples" / example).strip()
+    if extra in FRAMEWORKS:
+        others = set().union(*FRAMEWORKS.values()) - FRAMEWORKS[extra]
+        environment.run("python", "-c", README_BLOCK, readme_block(extra), *sorted(others))
     if extra == "bench":
         assert "--budgets" in environment.run("automem-agents", "bench", "conversations", "--help")
     if extra in LEARNING:
@@ -207,10 +253,7 @@ def test_the_sdist_installs_and_runs(sdist: Path, environment: Environment) -> N
 @pytest.mark.parametrize("extra", ["core", *USERS_EXTRAS])
 def test_the_lowest_versions_work(extra: str, wheel: Path, environment: Environment) -> None:
     core, more = PROJECT["dependencies"], PROJECT["optional-dependencies"].get(extra, [])
-    environment.run("python", "-m", "pip", "install", "-q", "uv")
-    resolved = ("--resolution", "lowest-direct", "--python", environment.python)
-    # what a wheel asks for is indirect to uv, so the ranges are named beside it
-    environment.run("uv", "pip", "install", "-q", *resolved, wheel, *core, *more)
+    install_lowest(environment, wheel, [*core, *more])
     have = environment.installed()
     tested = more or core  # an extra may raise the core's floors, its own must hold
     floors = dict(re.findall(r"^([A-Za-z0-9-]+)>=([^,\n]+)", "\n".join(tested), re.M))
@@ -220,6 +263,27 @@ def test_the_lowest_versions_work(extra: str, wheel: Path, environment: Environm
     assert "UPDATE" in environment.run("automem-agents", "demo")
     smoke(environment, extra)
     check_extra(environment, extra)
+
+
+@pytest.mark.parametrize("tested", OWN_TESTS)
+def test_an_adapter_s_own_tests_pass_with_the_lowest_versions(
+    tested: str, wheel: Path, environment: Environment
+) -> None:
+    extras, path = OWN_TESTS[tested]
+    wanted = [requirement for extra in extras for requirement in PROJECT["optional-dependencies"][extra]]
+    install_lowest(environment, wheel, [*PROJECT["dependencies"], *wanted])
+    lowest = environment.installed()
+    environment.run("uv", "pip", "install", "-q", "--python", environment.python, *pinned(*TEST_TOOLS))
+    now = environment.installed()
+    assert {name: now[name] for name in lowest} == lowest, "the tools of tests changed what is tested"
+    options = ("-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT)
+    environment.run("python", "-m", "pytest", *options, "-m", "not matrix and not soak", ROOT / path, timeout=1400)
+
+
+def pinned(*names: str) -> list[str]:
+    """Return packages with the versions that development installs."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return [pin for pin in pins if pin.partition("==")[0] in names]
 
 
 def _same(version: str, floor: str) -> bool:
