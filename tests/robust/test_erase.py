@@ -27,7 +27,7 @@ USER = "zanzibar-user-77"
 WORD = "xylocanary"
 BLOB = b"\xde\xad\xbe\xef" * 64
 # What belongs to the whole store and holds nothing of a user.
-STORE_WIDE = {"meta", "policies", "ledger"}
+STORE_WIDE = {"meta", "policies", "ledger", "learners"}  # numbers; what of them goes is tested with learning
 OTHERS = 600
 
 

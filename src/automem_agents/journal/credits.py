@@ -15,7 +15,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     or_,
     select,
     update,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 
 from automem_agents.errors import UnknownDecision
 from automem_agents.journal.learners import mark_stale
-from automem_agents.journal.prepared import PreparedLookup, PreparedSelect, PreparedUpdate
+from automem_agents.journal.prepared import PreparedInsert, PreparedLookup, PreparedSelect, PreparedUpdate
 from automem_agents.journal.schema import credits, decision_candidates, decisions, feedback, records, signals
 from automem_agents.types import Operation
 
@@ -86,6 +85,7 @@ class _Outcome(NamedTuple):
     reward: float | None
 
 
+_INSERT = PreparedInsert(credits)
 _READS = select(*(decisions.c[name] for name in Read._fields))
 _BY_ID = PreparedSelect(_READS.where(decisions.c.id == bindparam("wanted")), Read)
 _BY_SEQ = PreparedSelect(_READS.where(decisions.c.seq == _READ), Read)
@@ -256,14 +256,16 @@ def _rewards(rows: Sequence[Considered] | Sequence[_Outcome]) -> NDArray[np.floa
     return np.array([np.nan if row.reward is None else row.reward for row in rows], np.float64)
 
 
-def mark_used(connection: Connection, decision_seq: int, positions: Collection[int]) -> None:
-    """Say which candidates an answer used, and that it used no others."""
+def mark_used(
+    connection: Connection, decision_seq: int, candidates: Sequence[Considered], positions: Collection[int]
+) -> None:
+    """Say which of the candidates of a READ an answer used, and that it used no others."""
     chosen = set(positions)
     _SET_CANDIDATE.many(
         connection,
         [
             {"read": decision_seq, "at": row.position, "now_used": not row.used, "now_reward": row.reward}
-            for row in considered(connection, decision_seq)
+            for row in candidates
             if bool(row.used) != (row.position in chosen)
         ],
     )
@@ -302,7 +304,7 @@ def count_used(connection: Connection, record_seqs: Collection[int], by: int) ->
 def log_credit(connection: Connection, namespace: int, decision_seq: int) -> None:
     """Put a READ at the end of the learner's feed; if it was learned from before, that is to be learned anew."""
     withdraw_credit(connection, decision_seq)
-    connection.execute(insert(credits).values(namespace=namespace, decision_seq=decision_seq))
+    _INSERT.one(connection, {"namespace": namespace, "decision_seq": decision_seq})
 
 
 def withdraw_credit(connection: Connection, decision_seq: int) -> None:

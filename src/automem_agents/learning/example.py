@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -112,13 +113,22 @@ def difference(example: Example, learned: Scores, fixed: Scores) -> float:
         learned, fixed: (n,) scores.
     """
     used = example.reward > 0 if example.stood else example.reward < 0
-    gains = [
-        np.isin(example.judged[used[example.judged]], _packed(example, scores, example.judged, budget)).mean()
-        for budget in example.budget * np.arange(1, _STEPS + 1) / (2 * _STEPS)
-        for scores in (learned, fixed)
-    ]
-    gain = float(np.mean(gains[::2]) - np.mean(gains[1::2]))
+    budgets = (example.budget * np.arange(1, _STEPS + 1) / (2 * _STEPS)).tolist()
+    gain = (_brought(example, learned, used, budgets) - _brought(example, fixed, used, budgets)) / _STEPS
     return gain if example.stood else -gain
+
+
+def _brought(example: Example, scores: Scores, used: NDArray[np.bool_], budgets: Sequence[float]) -> float:
+    """Return how many of the used candidates an order brings at some budgets, in shares of all of them."""
+    order = _ordered(scores, example.judged)
+    rows = list(zip(example.tokens[order].tolist(), used[order].tolist(), strict=True))
+    brought = 0
+    for left in budgets:
+        for tokens, is_used in rows:
+            if tokens <= left:
+                left -= tokens
+                brought += is_used
+    return brought / max(1, int(used.sum()))
 
 
 def unjudged(example: Example, learned: Scores) -> float:
@@ -131,11 +141,16 @@ def unjudged(example: Example, learned: Scores) -> float:
 
 def _packed(example: Example, scores: Scores, among: NDArray[np.int64], budget: float) -> list[int]:
     left, chosen = budget, []
-    for position in among[np.argsort(-scores[among], kind="stable")].tolist():
-        if example.tokens[position] <= left:
-            left -= example.tokens[position]
+    order = _ordered(scores, among)
+    for position, tokens in zip(order.tolist(), example.tokens[order].tolist(), strict=True):
+        if tokens <= left:
+            left -= tokens
             chosen.append(position)
     return chosen
+
+
+def _ordered(scores: Scores, among: NDArray[np.int64]) -> NDArray[np.int64]:
+    return among[np.argsort(-scores[among], kind="stable")]
 
 
 def agreement(example: Example, scores: Scores) -> tuple[float, int]:

@@ -183,23 +183,25 @@ class Recorder:
         if kind == CORRECTED:
             candidates = credits.considered(connection, read.seq)
             texts = _texts(connection, read.namespace, [c.record_seq for c in candidates])
-            candidates = [c for c in candidates if c.record_seq in texts]
-            found = restates(message, [texts[c.record_seq] for c in candidates], rarity)
-            positions = tuple(candidates[i].position for i in found)
-        if positions:
-            credits.mark_used(connection, read.seq, positions)
+            there = [c for c in candidates if c.record_seq in texts]
+            found = restates(message, [texts[c.record_seq] for c in there], rarity)
+            positions = tuple(there[i].position for i in found)
+            if positions:
+                credits.mark_used(connection, read.seq, candidates, positions)
         kinds = (kind, RESTATED) if positions else (kind,)
         insert_signals(connection, [self._signal(read, k) for k in kinds])
 
     def _attribute(self, connection: Connection, read: Read, query: str, answer: str, rarity: Rarity) -> None:
         if not answer:
             return
-        shown = sorted((c for c in credits.considered(connection, read.seq) if c.shown), key=lambda c: c.record_seq)
+        candidates = credits.considered(connection, read.seq)
+        shown = sorted((c for c in candidates if c.shown), key=lambda c: c.record_seq)
         texts = _texts(connection, read.namespace, [c.record_seq for c in shown])
         refs = [f"m{number}" for number in range(1, len(shown) + 1)]
         uses = attribute(answer, query, [texts.get(c.record_seq, "") for c in shown], rarity, refs)
         if uses:
-            credits.mark_used(connection, read.seq, [shown[use.position].position for use in uses])
+            positions = [shown[use.position].position for use in uses]
+            credits.mark_used(connection, read.seq, candidates, positions)
             insert_signals(connection, [self._signal(read, USED)])
 
     def _signal(self, read: Read, kind: str) -> NewSignal:

@@ -130,7 +130,7 @@ def test_what_is_asked_and_never_observed_does_not_grow() -> None:
     runs = Runs()
     for number in range(100):
         runs.ask(1, "T", Asked(str(number), "?"), number)
-    found = runs.get(1, "T")
+    found = runs.begin(1, "T", lambda turn_id: True)
     assert found is not None
     assert [asked.token for asked in found.asked] == [str(number) for number in range(84, 100)]
 

@@ -320,7 +320,7 @@ def test_a_read_without_exploration_logs_none(talks: MemoryController) -> None:
     plain, _ = read(talks.store, RulesPolicy(), request)
     assert recall.records == plain.records
     assert (decision.draw, decision.seed, decision.propensity) == (None, None, 1.0)
-    assert set(decision.arguments) == {"max_tokens", "top_k"}
+    assert set(decision.arguments) == {"max_tokens", "top_k", "packing"}
     assert (off.name, off.version) == ("rules", RulesPolicy.version)
 
 
