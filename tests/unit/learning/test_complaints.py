@@ -90,7 +90,7 @@ def test_complaints_that_become_more_close_the_gate() -> None:
 
     def read(reward: list[float]) -> Example:
         features = np.zeros((3, len(LEARNED_READ.names)), np.float16)
-        features[:, LEARNED_READ.names.index("lexical")] = rng.normal(size=3) + [0.7, 0, 0]
+        features[:, LEARNED_READ.names.index("lexical")] = rng.normal([0.7, 0.0, 0.0])
         features[:, LEARNED_READ.names.index("digit")] = [1, 0, 0]  # what is used has a digit, whatever its score
         return Example(1, features, np.full(3, 40), np.array(reward), 160)
 
