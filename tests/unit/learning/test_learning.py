@@ -196,7 +196,7 @@ def test_what_changes_early_is_learned_anew_from_a_checkpoint(
     monkeypatch.setattr(Learner, "learn", lambda self, example: learned.append(1) or learn(self, example))
     memory.feedback(tokens[-1], 1.0, cited=["m1", "m2"], key="more")
     memory.flush()
-    assert 1 <= len(learned) <= 2 * 64 + 40
+    assert 1 <= len(learned) <= 100  # of 160
     assert learner_of(memory).total == len(tokens)
     assert learner_of(memory).dump() == from_scratch(memory)
 

@@ -14,7 +14,7 @@ from bulk import fill
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lessons import AGAIN, KEY, LESSONS, UNKNOWN, WIFI, WRONG, learned, rewards_of, teach
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from automem_agents import MemoryController, Namespace, Outcome, Recall, Trajectory
 from automem_agents.errors import InvalidInput
@@ -343,3 +343,32 @@ def test_what_was_said_to_be_used_and_was_not_is_taken_back(memory: MemoryContro
     with memory.store.working_set(Namespace("ada").key) as ws:
         assert ws.use(ws.slots([seq]))[0, 1] == 0
     assert len(slots) == 1
+
+
+def test_what_waits_for_a_commit_is_not_done_without_one(memory: MemoryController) -> None:
+    journal, done = memory.store.journal, []
+
+    def fails(name: str) -> None:
+        journal.once_committed(lambda: done.append(name))
+        raise ZeroDivisionError
+
+    def rolled_back() -> None:
+        with journal.write():
+            fails("rolled back")
+
+    def taken_back(connection: Connection) -> None:
+        with journal.attempt(connection):
+            journal.set_meta(connection, "colour", "red")
+            fails("taken back")
+
+    with pytest.raises(ZeroDivisionError):
+        rolled_back()
+    with journal.write() as connection:
+        journal.once_committed(lambda: done.append("committed"))
+        with pytest.raises(ZeroDivisionError):
+            taken_back(connection)
+        journal.set_meta(connection, "taste", "sweet")
+        assert done == []
+    assert done == ["committed"]
+    with journal.read() as connection:
+        assert (journal.meta(connection, "colour"), journal.meta(connection, "taste")) == (None, "sweet")
