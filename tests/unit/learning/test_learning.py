@@ -99,8 +99,9 @@ def from_scratch(memory: MemoryController) -> bytes:
 
 
 def test_without_a_signal_recalls_are_those_of_the_rules(open_memory: Open, tmp_path: Any) -> None:
-    on = open_memory(tmp_path / "on", user_id="ada")
-    off = open_memory(tmp_path / "off", user_id="ada", learn="off")
+    patient = {"user_id": "ada", "index_deadline": 30.0, "recall_deadline": 60.0}  # on a machine that is busy, too
+    on = open_memory(tmp_path / "on", **patient)
+    off = open_memory(tmp_path / "off", learn="off", **patient)
     number = 0
 
     @settings(max_examples=60, suppress_health_check=list(HealthCheck))
