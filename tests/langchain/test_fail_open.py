@@ -96,7 +96,7 @@ async def test_an_agent_goes_on_while_memory_fails(
         given = await check_same_answers(memory, is_async)
     failures = memory.health().failures
     assert failures
-    assert set(failures) <= counted
+    assert set(failures) - {"learning"} <= counted
     await check_recalls_again(given)
 
 

@@ -101,7 +101,7 @@ def test_it_goes_on_while_memory_fails(
         check_same_answers(memory, kind, way, runner)
     failures = memory.health().failures
     assert failures
-    assert set(failures) <= counted
+    assert set(failures) - {"learning"} <= counted
     given = Conversation(kind, way, AutoMemMemory.from_defaults(memory), runner)
     end = time.monotonic() + 30  # calls that were late may still be under way
     while HERON not in str(given.memory.get(QUESTIONS[0])):

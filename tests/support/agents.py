@@ -8,12 +8,14 @@ from sqlalchemy import select
 
 from automem_agents import MemoryController
 from automem_agents.journal.schema import signals, turns
+from automem_agents.types import OutcomeKind
 
 
 def signals_of(memory: MemoryController) -> list[tuple[str, str]]:
     """Return the kind and the name of each signal on record, in order."""
     with memory.store.journal.read() as connection:
-        return [tuple(row) for row in connection.execute(select(signals.c.kind, signals.c.name).order_by("seq"))]
+        noted = select(signals.c.kind, signals.c.name).where(signals.c.kind.in_(list(OutcomeKind)))
+        return [tuple(row) for row in connection.execute(noted.order_by("seq"))]
 
 
 def turns_of(memory: MemoryController) -> int:
