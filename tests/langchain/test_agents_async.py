@@ -54,7 +54,7 @@ async def test_nothing_blocks_the_event_loop(memory: MemoryController) -> None:
         async for _ in agent.astream_events(said(WHERE), T, version="v2"):
             pass
     assert texts_of(memory)[0] == BERTH
-    assert signals_of(memory) == [("tool_error", "leak"), ("exception", "OSError"), ("re_asked", "")]
+    assert signals_of(memory) == [("tool_error", "leak"), ("exception", "OSError")]
 
 
 async def test_a_blocking_call_would_be_found(memory: MemoryController) -> None:

@@ -27,7 +27,7 @@ _NONE = -1
 _COLON = re.compile(": ")
 _LONGEST_NAME = 300
 _FEW = 150  # records below which a word that only one of them has would not look rare
-_ENTITY = re.compile(r"(?<!^)\b[A-Z]\w+|\w*\d\w*")
+_ENTITY = re.compile(r"(?<!^)\b[A-Z]\w+|\b\w*\d\w*")  # from the beginning of a word, or a long one takes for ever
 _MOST = 65_535  # what a use counter can hold
 _HASH = slice(0, 8)  # bytes of a hash that are kept
 
