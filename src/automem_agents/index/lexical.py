@@ -81,15 +81,11 @@ class LexicalIndex:
         self._live -= 1
         self._total -= float(self._lengths.view()[slot])
 
-    def rarity(self, term: str, least: int = 0) -> float:
-        """Return how much the documents that have a term stand out by it: its inverse document frequency in BM25.
-
-        Args:
-            least: where there are fewer documents, judge as if there were so many, and none of the others had it.
-        """
+    def rarity(self, term: str) -> float:
+        """Return how much the documents that have a term stand out by it: its inverse document frequency in BM25."""
         number = self._ids.get(term)
         df = 0 if number is None else self._frequency[number]
-        return log1p((max(self._live, least) - df + 0.5) / (df + 0.5))
+        return log1p((self._live - df + 0.5) / (df + 0.5))
 
     def coverage(self, terms: Iterable[str]) -> Floats:
         """Return for every slot the share of the terms' rarity that it has, 0 to 1.

@@ -26,7 +26,6 @@ from automem_agents.types import Namespace
 _NONE = -1
 _COLON = re.compile(": ")
 _LONGEST_NAME = 300
-_FEW = 150  # records below which a word that only one of them has would not look rare
 _ENTITY = re.compile(r"(?<!^)\b[A-Z]\w+|\b\w*\d\w*")  # from the beginning of a word, or a long one takes for ever
 _MOST = 65_535  # what a use counter can hold
 _HASH = slice(0, 8)  # bytes of a hash that are kept
@@ -260,8 +259,8 @@ class WorkingSet:
         return set(terms(" ".join(_ENTITY.findall(query)))) - {term for name in speakers for term in terms(name)}
 
     def rarity(self, term: str) -> float:
-        """Return how rare a search term is here; a namespace with few records is taken for a part of a larger one."""
-        return self._lexical.rarity(term, _FEW)
+        """Return how rare a search term is here."""
+        return self._lexical.rarity(term)
 
     def signs(self, slots: Ints) -> Floats:
         """Return (n, s) the signs of slots, see ``Signs``."""

@@ -70,7 +70,9 @@ def test_the_gate_hears_complaints_and_the_model_does_not() -> None:
 def test_a_question_asked_again_blames_the_record_of_its_answer(memory: MemoryController) -> None:
     for text in ("Priya repairs violins by the harbour", "The rent is due on the third", "My bicycle cost 300 euros"):
         memory.add(text)
-    question = "Where does Priya repair violins?"
+    for number in range(30):
+        memory.add(f"Page {number} of the ledger speaks of weather")
+    question = "What does Priya do?"
     with memory.trajectory() as run:
         token = run.recall(question).token
         answer = {"role": "assistant", "content": "Priya repairs violins by the harbour."}
@@ -81,7 +83,7 @@ def test_a_question_asked_again_blames_the_record_of_its_answer(memory: MemoryCo
     assert decision.reward < 0
     blamed = [candidate for candidate in decision.candidates if candidate.reward == -1]
     assert [candidate.used for candidate in blamed] == [True]
-    assert memory.records()[0].used == 0
+    assert not any(record.used for record in memory.records(limit=None))
 
 
 def test_complaints_that_become_more_close_the_gate() -> None:
