@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from automem_agents.bench.pictures import STYLE
 from latency_parts.found import Found
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ too.
@@ -27,18 +28,6 @@ _STYLES = {
     "automem_exact": ("#D55E00", "o"),
     "automem_chroma": ("#0072B2", "^"),
 }
-_SETTINGS = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "svg.hashsalt": "automem-agents",  # the same figures give the same file
-    "svg.fonttype": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-}
 _GAP = 0.042  # least distance of two names, as a share of the axis
 
 
@@ -46,7 +35,7 @@ def draw(figures: Mapping[str, Any], folder: Path) -> list[Path]:
     """Draw what there are figures for; return the files."""
     found, made = Found(figures), []
     folder.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(STYLE):
         for name, plot in (("growth", _growth), ("threshold", _sweep), ("cold-start", _cold)):
             figure = plot(found)
             if figure is not None:

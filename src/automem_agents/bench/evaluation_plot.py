@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automem_agents._optional import require
+from automem_agents.bench.pictures import STYLE
 from automem_agents.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ too.
 _STYLES = {"IPS": ("#0072B2", "s"), "SNIPS": ("#009E73", "^"), "DR": ("#D55E00", "o")}
-_SETTINGS = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "svg.hashsalt": "automem-agents",  # the same figures give the same file
-    "svg.fonttype": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "x",
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-}
 
 
 def checked_plot(path: Path | None) -> None:
@@ -56,7 +44,7 @@ def draw(rows: Sequence[Evaluated], path: Path) -> None:
         InvalidInput: if the file can't be written.
     """
     svg = path.suffix.lower() == ".svg"
-    with require("matplotlib", "bench").rc_context(_SETTINGS):
+    with require("matplotlib", "bench").rc_context({**STYLE, "axes.grid.axis": "x"}):
         figure = _figure(rows)
         try:
             figure.savefig(path, metadata={"Date": None} if svg else {}, facecolor="white", dpi=150)

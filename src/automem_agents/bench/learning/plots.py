@@ -11,6 +11,7 @@ import numpy as np
 from automem_agents._optional import require
 from automem_agents.bench.learning.prequential import Asked, Lived
 from automem_agents.bench.learning.rows import Study
+from automem_agents.bench.pictures import STYLE
 from automem_agents.bench.run import REFERENCE, Outcome
 from automem_agents.bench.stats import Numbers
 from automem_agents.bench.systems import WholeTurns
@@ -25,18 +26,6 @@ _BINS, _LEAST = 16, 15  # at most so many points, each of about so many question
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A9A01", "#8C564B")
 _FIXED = (("#000000", (0, (4, 2))), ("#888888", (0, (4, 2))), ("#000000", (0, (1, 1.5))))
 _STYLES = ("-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-_SETTINGS = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "svg.hashsalt": "automem-agents",  # the same figures give the same file
-    "svg.fonttype": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-}
 
 
 def draw(studies: Sequence[Study], fixed: Sequence[Outcome], budget: int, folder: Path) -> list[Path]:
@@ -44,7 +33,7 @@ def draw(studies: Sequence[Study], fixed: Sequence[Outcome], budget: int, folder
     mpl = require("matplotlib", "bench")
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(STYLE):
         for stream in dict.fromkeys(study.stream for study in studies):
             mine = [study for study in studies if study.stream == stream]
             for source in sorted({asked.source for asked in mine[0].lived[0].asked}):
