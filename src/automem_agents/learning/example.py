@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from automem_agents.features import LEARNED_READ
 from automem_agents.journal.credits import Credited
 from automem_agents.journal.decisions import unpack_features
+from automem_agents.learning.gate import Replayed
 from automem_agents.policies.learned import Cluster, cluster_of, learnable, scaled_score
 from automem_agents.policies.rules import RulesPolicy
 
@@ -159,3 +160,21 @@ def agreement(example: Example, scores: Scores) -> tuple[float, int]:
     better, worse = scores[example.reward > least], scores[example.reward < 0]
     above = (better[:, None] > worse).sum() + 0.5 * (better[:, None] == worse).sum()
     return float(above), len(better) * len(worse)
+
+
+def replayed(example: Example, scores: Scores, other: Scores, fixed: Scores, influence: float) -> Replayed:
+    """Return what a READ says to a gate of scores (n,) beside others, which decide else.
+
+    Args:
+        fixed: (n,) the fixed score, by which feedback has to prove informative.
+        influence: how much the READ counts, 0 to 1.
+    """
+    above, of = agreement(example, fixed)
+    return Replayed(
+        namespace=example.namespace,
+        cluster=example.cluster,
+        difference=influence * difference(example, scores, other),
+        fixed_auc=(of / 2 + influence * (above - of / 2), of),
+        mass_unjudged=unjudged(example, scores),
+        used=float(example.stood),
+    )

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from automem_agents.errors import PolicyError
 from automem_agents.features import LEARNABLE, LEARNED_READ
-from automem_agents.learning.example import Example, agreement, difference, pairs, unjudged
-from automem_agents.learning.gate import Change, Gate, GateSettings, Replayed, Verdict
+from automem_agents.learning.example import Example, pairs, replayed
+from automem_agents.learning.gate import Change, Gate, GateSettings, Verdict
 from automem_agents.learning.trials import Trained, Trials
 from automem_agents.policies.learned import Cluster, LearnedPolicy, LinearCorrection, correction
 from automem_agents.policies.rules import RulesPolicy
@@ -30,6 +30,11 @@ ALPHA = 0.08  # chance of ever opening to a model of no use; trained models have
 _FORMAT = 2
 _COLUMNS = ("fixed", *LEARNABLE)
 _SETTINGS = GateSettings(alpha=ALPHA)
+
+
+def influence(count: int) -> float:
+    """Return how much the READ with that number, from 1, of a namespace counts, 0 to 1."""
+    return min(1.0, (INFLUENCE / count) ** 2)
 
 
 def prior() -> BayesianLogistic:
@@ -62,30 +67,20 @@ class Learner:
 
     def learn(self, example: Example) -> list[Change]:
         """Compare what is known so far with the rules on a READ, then learn from it; return how the gates moved."""
-        cluster, influence = example.cluster, self._influence(example.namespace)
+        cluster, weight = example.cluster, self._weight(example.namespace)
         fixed = example.fixed(self._rules)
         learned = fixed + correction(self.linear(cluster), fixed, example.columns)
         now = learned if self.gate.verdict(example.namespace, cluster).open else fixed
-        moved = self.trials.compare(example, fixed, now, influence)
-        above, of = agreement(example, fixed)
-        change = self.gate.add(
-            Replayed(
-                namespace=example.namespace,
-                cluster=cluster,
-                difference=influence * difference(example, learned, fixed),
-                fixed_auc=(of / 2 + influence * (above - of / 2), of),
-                mass_unjudged=unjudged(example, learned),
-                used=float(example.stood),
-            )
-        )
+        moved = self.trials.compare(example, fixed, now, weight)
+        change = self.gate.add(replayed(example, learned, fixed, fixed, weight))
         differences, weights = pairs(example, fixed)
-        self._models[cluster].update(differences, np.ones(len(weights)), influence * weights)
+        self._models[cluster].update(differences, np.ones(len(weights)), weight * weights)
         self.counts[cluster] += 1
         return moved if change is None else [change, *moved]
 
-    def _influence(self, namespace: int) -> float:
+    def _weight(self, namespace: int) -> float:
         count = self._of_namespace[namespace] = self._of_namespace.get(namespace, 0) + 1
-        return min(1.0, (INFLUENCE / count) ** 2)
+        return influence(count)
 
     def linear(self, cluster: Cluster) -> LinearCorrection:
         """Return the correction that was learned online."""

@@ -27,7 +27,7 @@ from automem_agents.journal import credits, learners
 from automem_agents.journal.credits import Credited
 from automem_agents.journal.schema import decisions
 from automem_agents.learning.example import Example, example_of
-from automem_agents.learning.learner import INFLUENCE, Learner
+from automem_agents.learning.learner import Learner, influence
 from automem_agents.learning.registry import PolicyVersion, Registry
 from automem_agents.learning.train_ranker import packed
 from automem_agents.learning.trials import Trained
@@ -258,7 +258,7 @@ def lesson_of(store: MemoryStore, rules: RulesPolicy, cluster: Cluster) -> Lesso
     examples = []
     for example, run in found:
         number = namespaces[example.namespace] = namespaces.get(example.namespace, 0) + 1
-        examples.append(_ranking(example, rules, min(1.0, INFLUENCE / number), run))
+        examples.append(_ranking(example, rules, influence(number), run))
     seqs = [example.decision for example, _ in found]
     return Lesson(examples, namespaces, seqs, max(seqs, default=0))
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from automem_agents.errors import PolicyError
-from automem_agents.learning.example import Example, Scores, agreement, difference, unjudged
-from automem_agents.learning.gate import Change, Gate, GateSettings, Replayed, Verdict
+from automem_agents.learning.example import Example, Scores, replayed
+from automem_agents.learning.gate import Change, Gate, GateSettings, Verdict
 from automem_agents.policies.learned import Cluster, correction
 from automem_agents.policies.trained import RankerCorrection
 
@@ -57,17 +57,7 @@ class _Trial:
     def compare(
         self, example: Example, scores: Scores, fixed: Scores, other: Scores, influence: float
     ) -> Change | None:
-        above, of = agreement(example, fixed)
-        change = self.gate.add(
-            Replayed(
-                namespace=example.namespace,
-                cluster=example.cluster,
-                difference=influence * difference(example, scores, other),
-                fixed_auc=(of / 2 + influence * (above - of / 2), of),
-                mass_unjudged=unjudged(example, scores),
-                used=float(example.stood),
-            )
-        )
+        change = self.gate.add(replayed(example, scores, other, fixed, influence))
         number = list(Cluster).index(example.cluster)
         return None if change is None else replace(change, number=number, ranker=self.trained.version)
 
