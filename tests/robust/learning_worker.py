@@ -8,27 +8,13 @@ from __future__ import annotations
 import random
 import sys
 import time
+from pathlib import Path
 
 from automem_agents import MemoryController
 from automem_agents.testing import HashEmbedder
 
-WORDS = [
-    "harbour",
-    "lantern",
-    "violin",
-    "copper",
-    "meadow",
-    "thunder",
-    "saddle",
-    "biscuit",
-    "glacier",
-    "pepper",
-    "anchor",
-    "velvet",
-    "walnut",
-    "comet",
-]
-TEXTS = [" ".join(random.Random(number).sample(WORDS, 3 + number % 7)) for number in range(40)]
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from vocabulary import FEW
 
 
 def opened(path: str, **options: object) -> MemoryController:
@@ -44,7 +30,7 @@ def live(memory: MemoryController, name: str, count: int) -> None:
     rng = random.Random(name)
     for number in range(count):
         run = memory.trajectory(run_id=f"{name} {number}")
-        recall = run.recall(" ".join(rng.sample(WORDS, 2)), max_tokens=150)
+        recall = run.recall(" ".join(rng.sample(FEW, 2)), max_tokens=150)
         said = [{"role": "user", "content": "And?"}, {"role": "assistant", "content": f"Note {name}{number}."}]
         run.observe(said, turn_id=f"{name}{number}", remember=False)
         if len(recall.hits) > 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from bulk import fill
 from sqlalchemy import delete, func, select
+from vocabulary import TEXTS
 
 from automem_agents import MemoryController
 from automem_agents.journal import learners, schema
@@ -33,7 +34,7 @@ _spec.loader.exec_module(worker)
 def path(tmp_path: Path) -> str:
     path = str(tmp_path / "memory")
     with worker.opened(path) as memory:
-        fill(memory, "ada", worker.TEXTS)
+        fill(memory, "ada", TEXTS)
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import Row, select, update
+from vocabulary import WORDS
 
 from automem_agents import MemoryController, Operation
 from automem_agents.features import LEARNED_READ
@@ -25,38 +26,6 @@ from automem_agents.policies.learned import Cluster, LearnedPolicy
 from automem_agents.protocols import Policy, ReadProblem
 
 Open = Callable[..., MemoryController]
-WORDS = [
-    "harbour",
-    "lantern",
-    "violin",
-    "copper",
-    "meadow",
-    "thunder",
-    "saddle",
-    "biscuit",
-    "glacier",
-    "pepper",
-    "anchor",
-    "velvet",
-    "walnut",
-    "comet",
-    "barley",
-    "tunnel",
-    "mirror",
-    "falcon",
-    "ginger",
-    "island",
-    "hammer",
-    "orchard",
-    "pillow",
-    "quartz",
-    "ribbon",
-    "salmon",
-    "temple",
-    "umbrella",
-    "vinegar",
-    "whistle",
-]
 
 
 def taught(memory: MemoryController, users: int) -> None:

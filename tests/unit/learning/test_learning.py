@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lessons import KEY, LESSONS, teach
 from sqlalchemy import delete, func, select, update
+from vocabulary import FEW, TEXTS
 
 from automem_agents import MemoryController, Namespace
 from automem_agents.errors import StoreUnavailable
@@ -29,23 +30,6 @@ from automem_agents.policies import RulesPolicy
 from automem_agents.policies.learned import Cluster, LearnedPolicy, LinearCorrection
 
 Open = Callable[..., MemoryController]
-WORDS = [
-    "harbour",
-    "lantern",
-    "violin",
-    "copper",
-    "meadow",
-    "thunder",
-    "saddle",
-    "biscuit",
-    "glacier",
-    "pepper",
-    "anchor",
-    "velvet",
-    "walnut",
-    "comet",
-]
-TEXTS = [" ".join(random.Random(number).sample(WORDS, 3 + number % 7)) for number in range(40)]
 
 
 def learning_of(memory: MemoryController) -> Learning:
@@ -65,7 +49,7 @@ def cite(memory: MemoryController, reads: int, *, user: str = "ada", seed: int =
     rng = random.Random(seed)
     tokens: list[str] = []
     while len(tokens) < reads:
-        recall = memory.recall(" ".join(rng.sample(WORDS, 2)), max_tokens=150, user_id=user)
+        recall = memory.recall(" ".join(rng.sample(FEW, 2)), max_tokens=150, user_id=user)
         if len(recall.hits) > 1:
             memory.feedback(recall.token, 1.0, cited=[rng.choice(recall.hits).record.id])
             tokens.append(recall.token)
@@ -106,10 +90,8 @@ def test_without_a_signal_recalls_are_those_of_the_rules(open_memory: Open, tmp_
 
     @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(
-        texts=st.lists(
-            st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join), max_size=25, unique=True
-        ),
-        queries=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), max_size=4),
+        texts=st.lists(st.lists(st.sampled_from(FEW), min_size=1, max_size=12).map(" ".join), max_size=25, unique=True),
+        queries=st.lists(st.lists(st.sampled_from(FEW), min_size=1, max_size=4).map(" ".join), max_size=4),
         budget=st.integers(0, 400),
         top_k=st.none() | st.integers(1, 5),
         score=st.none() | st.sampled_from([1.0, 0.5, -1.0]),
