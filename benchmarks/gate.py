@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automem_agents.learning.gate import Cause, Change, Gate, Replayed
+from automem_agents.learning.gate import Cause, Change, Gate, GateSettings, Replayed
+from automem_agents.learning.learner import ALPHA
 
 LENGTH, CHAT, BEFORE, PAIRS = 2000, 100, 200, 8
 Draw = Callable[[np.random.Generator, int, bool], Replayed]
@@ -98,7 +99,7 @@ class Told:
 
 def tell(scenario: Scenario, rng: np.random.Generator) -> Told:
     """Run one stream through a gate."""
-    gate, told = Gate(), Told()
+    gate, told = Gate(GateSettings(alpha=ALPHA)), Told()
     for step in range(LENGTH):
         since = None if told.opened is None else step - told.opened
         change = gate.add(scenario.draw(rng, step, since))
@@ -135,7 +136,7 @@ def vetoes(streams: int) -> Iterator[str]:
     marks = (18, 50, 100, 200, 400)
     for mean in (0.05, 0.0, -0.05, -0.10):
         rng, held = np.random.default_rng(7), np.zeros(len(marks))
-        gate = Gate()
+        gate = Gate(GateSettings(alpha=ALPHA))
         for step in range(1000):
             gate.add(decision(rng, step, 0.05))
         if not gate.verdict(-1, "chat").open:
