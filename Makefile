@@ -1,7 +1,7 @@
 # Each target works on a fresh machine with Python >= 3.11 and make: it makes .venv and installs what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= 3
 DATA ?=
 
 .PHONY: demo test check docs bench latency soak matrix clean

@@ -8,6 +8,8 @@ from automem_agents.bench.learning.agents import AGENTS, Competent, Extractive, 
 from automem_agents.bench.learning.dice import dice
 from automem_agents.bench.learning.users import User
 
+pytestmark = pytest.mark.any_index
+
 RECORDS = (
     "Tom (3 March 2024): We talked about the market for hours. It rained.",
     "Mira (3 March 2024): I bought a teal canoe at the market in Tromso.",

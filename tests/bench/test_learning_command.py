@@ -14,6 +14,8 @@ from automem_agents.errors import InvalidInput
 from .conftest import Write, chat
 from .learning_talks import talk
 
+pytestmark = pytest.mark.any_index
+
 
 def _run(*arguments: object) -> str:
     result = CliRunner().invoke(bench_app, ["learning", "-q", *map(str, arguments)])

@@ -9,6 +9,8 @@ from automem_agents.bench.learning.labels import Judge, Slate, Verdict
 from automem_agents.bench.learning.modes import Mode
 from automem_agents.errors import InvalidInput
 
+pytestmark = pytest.mark.any_index
+
 SLATE = Slate(gold=[False, True, False, True, False, False], tokens=[20, 90, 30, 60, 10, 40], complete=True)
 EMPTY = Slate(gold=[], tokens=[], complete=False)
 

@@ -20,6 +20,8 @@ from automem_agents.text.tokens import TiktokenCounter
 
 from .learning_talks import talk
 
+pytestmark = pytest.mark.any_index
+
 TALKS = [talk(0), talk(1), talk(2), talk(0, "logs")]
 STREAM = Stream("interleaved", 0, ("chats-0", "chats-1", "logs-0"), frozen=("chats-2",))
 

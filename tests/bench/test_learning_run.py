@@ -27,6 +27,8 @@ from automem_agents.text.tokens import TiktokenCounter
 
 from .learning_talks import talk
 
+pytestmark = pytest.mark.any_index
+
 PLAN = Plan(budgets=(40, 80, 500))
 TALKS = [talk(0), talk(1), talk(2), talk(0, "logs"), talk(1, "logs")]
 FIGURES = ("recall", "low", "high", "n", "difference", "wins", "conversations", "tokens", "mrr")

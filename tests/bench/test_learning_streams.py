@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from automem_agents.bench.learning.streams import INTERLEAVED, leaving_one_out, orders_of, streams_of, transferring
 
 from .learning_talks import talk
+
+pytestmark = pytest.mark.any_index
 
 
 def test_orders_are_different_seeded_and_no_more_than_there_are() -> None:

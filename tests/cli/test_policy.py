@@ -13,6 +13,8 @@ from automem_agents.clock import SystemClock
 from automem_agents.journal import Journal
 from automem_agents.learning.registry import Registry
 
+pytestmark = pytest.mark.any_index
+
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
 

@@ -20,7 +20,6 @@ import pytest
 from automem_agents import MemoryController, State
 from automem_agents.testing import HashEmbedder
 
-ROUNDS = 30
 WRITER = Path(__file__).with_name("kill_writer.py")
 _spec = spec_from_file_location("kill_writer", WRITER)
 assert _spec is not None
@@ -120,15 +119,16 @@ def check_whole(memory: MemoryController, newest: int) -> int:
 
 
 @pytest.mark.any_index  # both thresholds are given here
+@pytest.mark.parametrize("rounds", [12, pytest.param(30, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("threshold", [20_000, 0], ids=["exact", "chroma"])
-def test_thirty_kills_lose_nothing_and_leave_no_half_turn(tmp_path: Path, threshold: int) -> None:
+def test_kills_lose_nothing_and_leave_no_half_turn(tmp_path: Path, threshold: int, rounds: int) -> None:
     path = tmp_path / "memory"
     moments = random.Random(threshold + 7)
     acknowledged: list[Said] = []
     newest = -1
     writers = Writers(path, threshold)
     try:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             opening = number % 6 == 5
             said = writers.run(newest + 1, moments.uniform(0.0, 0.3), opening)
             acknowledged += said
@@ -143,7 +143,7 @@ def test_thirty_kills_lose_nothing_and_leave_no_half_turn(tmp_path: Path, thresh
                     assert len(again.decisions) == len(writer.messages_of(newest))
     finally:
         writers.close()
-    assert len(acknowledged) > ROUNDS
+    assert len(acknowledged) > rounds
     with reopened(path, threshold) as memory:
         kept = {record.id for record in memory.records(limit=None, tombstones=True)}
         assert {record_id for receipt in acknowledged for record_id in receipt.records} <= kept

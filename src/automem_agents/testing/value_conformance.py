@@ -15,7 +15,6 @@ from automem_agents.protocols import OnlineValueModel, SavableValueModel, ValueM
 from automem_agents.values import ConstantValue
 
 LARGEST = float(np.finfo(np.float16).max)
-UPDATES = 10_000
 _TOLERANCE = 16_384  # bytes: what NumPy and the interpreter keep for themselves, far less than a row an update
 
 
@@ -155,7 +154,13 @@ class SavableConformance(ValueModelConformance):
 
 
 class OnlineConformance(SavableConformance):
-    """Tests of models that learn from one decision after the other."""
+    """Tests of models that learn from one decision after the other.
+
+    Attributes:
+        updates: after how many no more memory may be taken than after a tenth of them.
+    """
+
+    updates = 10_000
 
     def model(self) -> OnlineValueModel:
         """Return a model that has learned something, an equal one with every call."""
@@ -261,8 +266,8 @@ class OnlineConformance(SavableConformance):
         tracemalloc.start()
         try:
             sizes = []
-            for number in range(UPDATES + 1):
-                if number in {UPDATES // 10, UPDATES}:
+            for number in range(self.updates + 1):
+                if number in {self.updates // 10, self.updates}:
                     gc.collect()
                     sizes.append((tracemalloc.get_traced_memory()[0], len(model.save())))
                 model.update(*decisions[number % len(decisions)])

@@ -13,6 +13,8 @@ from automem_agents.learning.example import Example, agreement, difference, pair
 from automem_agents.learning.learner import Learner
 from automem_agents.policies import RulesPolicy
 
+pytestmark = pytest.mark.any_index
+
 
 def evidence(*signals: str, used: tuple[int, ...] = (0,), scores: tuple[float, ...] = ()) -> Evidence:
     chosen = np.isin(np.arange(4), used)

@@ -27,6 +27,8 @@ from automem_agents.policies.learned import Cluster, LearnedPolicy, LinearCorrec
 from automem_agents.protocols import Policy, ReadChoice, ReadProblem
 from automem_agents.testing import HashEmbedder
 
+pytestmark = pytest.mark.any_index
+
 Open = Callable[..., MemoryController]
 ADA = Namespace("ada")
 WORDS = ["cat", "garden", "vase", "cello", "kitchen", "train", "letter", "bread", "river", "lamp", "coat"]

@@ -12,6 +12,8 @@ from automem_agents.learning.learner import Learner
 from automem_agents.policies import RulesPolicy
 from automem_agents.policies.learned import Cluster
 
+pytestmark = pytest.mark.any_index
+
 DIGIT = LEARNABLE.index("digit")
 
 
@@ -45,8 +47,8 @@ def test_one_namespace_moves_what_is_known_of_all_no_further_than_its_cap(monkey
 
 def test_all_that_a_namespace_gives_counts_for_no_more_than_twice_its_cap() -> None:
     learner = Learner(RulesPolicy())
-    assert sum(learner._influence(7) for _ in range(10_000)) <= 2 * module.INFLUENCE
-    assert learner._influence(8) == 1.0
+    assert sum(learner._weight(7) for _ in range(10_000)) <= 2 * module.INFLUENCE
+    assert learner._weight(8) == 1.0
 
 
 def test_a_policy_that_was_made_stays_as_it_was() -> None:

@@ -218,8 +218,9 @@ def check_histories(memory: MemoryController, count: int) -> None:
     assert min(seen.values()) > count / 5, seen  # else the histories tested nothing
 
 
+@pytest.mark.any_index
 def test_histories_count_exactly_once(open_memory: Open) -> None:
-    check_histories(open_memory(user_id="ada", clock=Flaky(), exploration=0, train=False), 120)
+    check_histories(open_memory(user_id="ada", clock=Flaky(), exploration=0, train=False), 60)
 
 
 @pytest.mark.soak

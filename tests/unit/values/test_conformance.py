@@ -31,6 +31,7 @@ class TestBayesianLogistic(OnlineConformance):
 
 class TestBayesianLogisticThatForgets(TestBayesianLogistic):
     forgetting = 0.99
+    updates = 1000  # the one above makes more
 
 
 @cache
