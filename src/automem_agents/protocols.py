@@ -195,11 +195,12 @@ class ReadChoice:
 
 @dataclass(frozen=True)
 class WriteProblem:
-    """One candidate for storage: its features (d,) and the actions the rules allow."""
+    """One candidate for storage: its features (d,), the actions the rules allow, and the key of its namespace."""
 
     names: tuple[str, ...]
     features: NDArray[np.float16]
     legal: tuple[Action, ...]
+    namespace: int = 0
 
 
 @dataclass(frozen=True)

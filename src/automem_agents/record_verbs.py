@@ -19,6 +19,7 @@ from automem_agents.protocols import Policy, Scrubber
 from automem_agents.scope import Defaults, Scope
 from automem_agents.store import MemoryStore
 from automem_agents.types import (
+    STORED,
     Decision,
     Hit,
     MemoryRecord,
@@ -137,7 +138,7 @@ class RecordVerbs:
         """
         namespace = self._defaults.namespace(scope)
         run_id, kind = optional_id("run_id", run_id), optional_id("kind", kind)
-        states = tuple(State) if tombstones else (State.LIVE,)
+        states = STORED if tombstones else (State.LIVE,)
         most = None if limit is None else checked_count("limit", limit, 1)
         with self.store.journal.read() as connection:
             start = 0 if after is None else rows.row_by_id(connection, namespace.key, checked_id("after", after)).seq

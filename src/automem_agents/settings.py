@@ -51,6 +51,12 @@ class Settings(BaseModel):
     busy_timeout: float = Field(
         10.0, gt=0, allow_inf_nan=False, description="seconds to wait for another process's write"
     )
+    skipped: int = Field(
+        1000,
+        ge=0,
+        le=1_000_000,
+        description="newest texts of a namespace that were not stored, and are kept aside in case one is missed",
+    )
     kept_features: int = Field(20_000, ge=0, description="newest decisions whose features are kept for replay")
     exploration: float = Field(
         0.05,

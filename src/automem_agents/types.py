@@ -96,11 +96,15 @@ class Action(StrEnum):
 
 
 class State(StrEnum):
-    """Where a record stands. Only live records are recalled; the others are tombstones."""
+    """Where a record stands. Only live records are recalled; the others are tombstones, or were never stored (skipped)."""
 
     LIVE = "live"
     SUPERSEDED = "superseded"
     FORGOTTEN = "forgotten"
+    SKIPPED = "skipped"
+
+
+STORED = (State.LIVE, State.SUPERSEDED, State.FORGOTTEN)
 
 
 class OutcomeKind(StrEnum):

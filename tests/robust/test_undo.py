@@ -153,7 +153,7 @@ def test_segments_of_one_long_fact_come_back_together(open_memory: Open) -> None
 
 def test_what_changed_nothing_can_not_be_undone(memory: MemoryController) -> None:
     memory.add("My locker is number 418")
-    skipped = memory.observe({"role": "user", "content": "Thanks!"}).decisions[0]
+    skipped = memory.observe({"role": "system", "content": "Be brief"}).decisions[0]
     recall = memory.recall("locker number")
     (nothing,) = memory.consolidate()
     for decision_id in (skipped.id, recall.token, nothing.id):

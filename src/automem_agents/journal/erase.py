@@ -36,7 +36,6 @@ def delete_records(connection: Connection, namespace: int, seqs: Sequence[int]) 
     _forget_what_was_learned(connection, t.credits.c.decision_seq.in_(touched))
     stripped = t.decisions.c.seq.in_(touched | written)
     connection.execute(update(t.decisions).where(stripped).values(features=None, arguments={}, reason="erased"))
-    _delete(connection, t.shadow, t.shadow.c.decision_seq.in_(written))
     _delete(connection, t.lineage, or_(t.lineage.c.child.in_(gone), t.lineage.c.parent.in_(gone)))
     _delete(connection, t.changes, t.changes.c.record_seq.in_(gone))
     _delete(connection, t.records, t.records.c.seq.in_(gone) & (t.records.c.namespace == namespace))
@@ -72,7 +71,7 @@ def erase_namespace(connection: Connection, namespace: int, now: int) -> int:
     )
     _forget_what_was_learned(connection, t.credits.c.namespace == namespace)
     forget_namespace(connection, namespace, now)
-    for table in (t.feedback, t.signals, t.shadow, t.messages, t.items, t.changes, t.decisions, t.records, t.turns):
+    for table in (t.feedback, t.signals, t.messages, t.items, t.changes, t.decisions, t.records, t.turns):
         _delete(connection, table, table.c.namespace == namespace)
     _delete(connection, t.index_marks, t.index_marks.c.namespace == namespace)
     _delete(connection, t.namespaces, t.namespaces.c.key == namespace)

@@ -51,6 +51,13 @@ def _by_run(connection: Connection) -> None:
         next(index for index in table.indexes if index.name == name).create(connection, checkfirst=True)
 
 
+def _skipped_records(connection: Connection) -> None:
+    """What was skipped is kept among the records; a credit of a WRITE says what it is compared with."""
+    connection.exec_driver_sql("DROP TABLE IF EXISTS shadow")  # no version that was released put anything into it
+    if "upto" not in {column["name"] for column in inspect(connection).get_columns("credits")}:
+        connection.exec_driver_sql("ALTER TABLE credits ADD COLUMN upto INTEGER")
+
+
 # version n -> the step that makes it n + 1
 MIGRATIONS: Mapping[int, Migration] = {
     1: _fewer_index_pages,
@@ -58,6 +65,7 @@ MIGRATIONS: Mapping[int, Migration] = {
     3: _credits_and_learners,
     4: _lineage_of_policies,
     5: _by_run,
+    6: _skipped_records,
 }
 
 

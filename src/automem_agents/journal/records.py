@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, select, update
 
 from automem_agents._assemble import assemble
 from automem_agents.clock import to_datetime
@@ -31,6 +31,9 @@ _SET_STATE = (
     .where(_OWNED, records.c.seq.in_(_SEQS))
     .values(state=bindparam("new_state"), valid_to=bindparam("until"))
 )
+_IN_STATE = _OWNED & (records.c.state == bindparam("in_state"))
+_BEYOND = select(records.c.seq).where(_IN_STATE).order_by(records.c.seq.desc()).limit(1).offset(bindparam("keep"))
+_DROP = delete(records).where(_IN_STATE, records.c.seq <= bindparam("upto"))
 _TAKEN = select(records.c.id).where(records.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -170,6 +173,13 @@ def set_state(connection: Connection, namespace: int, seqs: Sequence[int], state
     """Move records to a state."""
     values = {"in_namespace": namespace, "seqs": list(seqs), "new_state": state, "until": valid_to}
     connection.execute(_SET_STATE, values)
+
+
+def drop_oldest(connection: Connection, namespace: int, state: State, keep: int) -> None:
+    """Physically remove all but the newest ``keep`` records of a state that nothing descends from or replaced."""
+    beyond = connection.scalar(_BEYOND, {"in_namespace": namespace, "in_state": state, "keep": keep})
+    if beyond is not None:
+        connection.execute(_DROP, {"in_namespace": namespace, "in_state": state, "upto": beyond})
 
 
 def link(connection: Connection, child: int, parents: Iterable[int], relation: str) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 metadata = MetaData()
 _HAS_KEY = text("key IS NOT NULL")  # few records do
@@ -156,19 +156,6 @@ item_vectors = Table(
     Column("vector", LargeBinary, nullable=False),
 )
 
-shadow = Table(
-    "shadow",
-    metadata,
-    _seq(),
-    _namespace(),
-    Column("decision_seq", _SEQ, ForeignKey("decisions.seq")),
-    Column("text", Text, nullable=False),
-    Column("vector", LargeBinary, nullable=False),
-    Column("body", JSON, nullable=False),
-    Column("recorded_at", BigInteger, nullable=False),
-    sqlite_autoincrement=True,
-)
-
 changes = Table(
     "changes",
     metadata,
@@ -259,6 +246,7 @@ credits = Table(  # decisions that there is something to learn from, in the orde
     _seq(),
     _namespace(),
     Column("decision_seq", _SEQ, ForeignKey("decisions.seq"), nullable=False, unique=True),
+    Column("upto", _SEQ),  # newest decision at that time, for a WRITE
     sqlite_autoincrement=True,
 )
 

@@ -14,7 +14,11 @@ from automem_agents.operations.log import as_decision, explicit_decision, load_d
 from automem_agents.store import MemoryStore
 from automem_agents.types import Action, Decision, Namespace, Operation, State
 
-_LEFT = {"add": State.LIVE, "restore": State.LIVE, "supersede": State.SUPERSEDED, "forget": State.FORGOTTEN}
+_LEFT = {
+    "add": State.LIVE, "restore": State.LIVE, "supersede": State.SUPERSEDED, "forget": State.FORGOTTEN,
+    "skip": State.SKIPPED,
+}  # fmt: skip
+_HID = ("supersede", "forget", "skip")
 
 
 def forget(store: MemoryStore, namespace: Namespace, record_ids: Sequence[str]) -> Decision:
@@ -38,7 +42,7 @@ def forget(store: MemoryStore, namespace: Namespace, record_ids: Sequence[str]) 
 
 
 def undo(store: MemoryStore, decision_id: str, namespace: Namespace | None = None) -> Decision:
-    """Take a decision back: what it added is forgotten, what it replaced or forgot is live again.
+    """Take a decision back: what it added is forgotten, what it replaced, forgot or skipped is live again.
 
     Raises:
         UnknownDecision: if it isn't on record (in ``namespace``, if one is given).
@@ -52,7 +56,7 @@ def undo(store: MemoryStore, decision_id: str, namespace: Namespace | None = Non
         _check_unchanged(connection, row.namespace, effects)
         now = store.clock.now()
         added = [e.record_seq for e in effects if e.op == "add"]
-        hidden = [e.record_seq for e in effects if e.op in ("supersede", "forget")]
+        hidden = [e.record_seq for e in effects if e.op in _HID]
         records.set_state(connection, row.namespace, added, State.FORGOTTEN, now)
         records.set_state(connection, row.namespace, hidden, State.LIVE, None)
         records.log_changes(connection, row.namespace, added, "forget")
@@ -78,7 +82,7 @@ def _check_unchanged(connection: Connection, namespace: int, effects: Sequence[R
         state = State(rows[effect.record_seq].state)
         if state is not _LEFT[effect.op]:
             raise Conflict(f"{effect.record_id} was changed later (it is {state}): undo that decision first")
-    returning = [rows[e.record_seq] for e in effects if e.op in ("supersede", "forget")]
+    returning = [rows[e.record_seq] for e in effects if e.op in _HID]
     turns = {row.turn_seq for row in returning if row.key}  # segments of one long fact share its key
     for key in {row.key for row in returning if row.key}:
         stated = records.rows_by_seq(connection, namespace, records.live_with_key(connection, namespace, key))

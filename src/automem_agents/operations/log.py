@@ -81,7 +81,9 @@ def to_decision(connection: Connection, row: Row[Any]) -> Decision:
         touched = tuple(c.record_id for c in candidates if c.shown)
     else:
         candidates = ()
-        touched = tuple(dict.fromkeys(e.record_id for e in effects_of(connection, row.seq) if e.op != "supersede"))
+        touched = tuple(
+            dict.fromkeys(e.record_id for e in effects_of(connection, row.seq) if e.op not in ("supersede", "skip"))
+        )
         if matrix is not None and len(matrix):
             features = dict(zip(names, map(float, matrix[0]), strict=True))
     return Decision(

@@ -38,6 +38,11 @@ class Plan:
         return self.decision.action is not Action.SKIP
 
     @property
+    def passes_over(self) -> bool:
+        """Whether a policy skips what it might have stored."""
+        return self.decision.action is Action.SKIP and Action.ADD in self.decision.legal
+
+    @property
     def relation(self) -> str:
         """How the new record relates to those it replaces."""
         return "merge" if self.decision.action is Action.MERGE else "update"
@@ -123,7 +128,7 @@ class Planner:
             return WriteChoice(Action.SKIP, "already stored word for word")
         if self.policy is None:
             return WriteChoice(legal[-1], "asked for")
-        choice = self.policy.write(WriteProblem(WRITE.names, features, legal))
+        choice = self.policy.write(WriteProblem(WRITE.names, features, legal, self.namespace))
         if choice.action not in legal:
             raise PolicyError(f"the policy {self.policy.name} chose {choice.action}, which is not legal")
         return choice

@@ -23,7 +23,7 @@ from automem_agents.operations.messages import Message, Turn, checked_turn
 from automem_agents.store import MemoryStore
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.render import date_label, record_line, record_text
-from automem_agents.types import MemoryRecord, Namespace, Receipt, State
+from automem_agents.types import STORED, MemoryRecord, Namespace, Receipt, State
 
 _BATCH = 256
 
@@ -80,7 +80,7 @@ def export_file(store: MemoryStore, namespace: Namespace, path: Path) -> int:
         with path.open("w", encoding="utf-8") as file:
             while True:
                 with store.journal.read() as connection:
-                    rows = records.page(connection, namespace.key, tuple(State), _BATCH, after, None, None)
+                    rows = records.page(connection, namespace.key, STORED, _BATCH, after, None, None)
                     page = records.to_records(connection, namespace, rows)
                     how = records.relations_of(connection, [row.seq for row in rows])
                 relations = (how.get(row.seq, "update") for row in rows)

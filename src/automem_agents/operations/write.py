@@ -21,6 +21,7 @@ from automem_agents.operations.log import as_decision, explicit_decision, load_d
 from automem_agents.operations.messages import Turn
 from automem_agents.operations.pieces import pieces_of, sanitised
 from automem_agents.operations.planning import Plan, Planner
+from automem_agents.operations.skipped import keep_aside
 from automem_agents.protocols import Policy, Scrubber
 from automem_agents.store import Absorbed, MemoryStore
 from automem_agents.text.clean import fingerprint
@@ -164,6 +165,10 @@ def _store(
     for (plan, decision_seq), record_seq, new in zip(stored, record_seqs, rows, strict=True):
         replaced, relation = plan.replaces, plan.relation
         last = replace_records(connection, namespace, record_seq, replaced, relation, new.valid_from, decision_seq)
+    passed_over = [(plan, seq) for plan, seq in zip(plans, decision_seqs, strict=True) if plan.passes_over]
+    if store.settings.skipped and passed_over:
+        aside = [(_row(plan, namespace, turn, turn_seq, now), seq) for plan, seq in passed_over]
+        last = keep_aside(connection, namespace, aside, store.settings.skipped)
     ids = {plan.decision.id: new.id for (plan, _), new in zip(stored, rows, strict=True)}
     decided = tuple(as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged)
     return _Stored(decided, list(zip(rows, record_seqs, strict=True)), last, turn_seq)

@@ -204,7 +204,7 @@ class MemoryStore:
             if entry.ws is ws and ws.seen == change.after:
                 ws.remove(change.gone)
                 ws.add(change.added)
-                if change.added or change.gone:
+                if change.upto > change.after:
                     ws.seen = ws.newest = change.upto
                 ws.filed = change.namespace
                 self._follow_index(namespace, entry)

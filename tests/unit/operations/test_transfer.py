@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from automem_agents import MemoryController, State
+from automem_agents import MemoryController
 from automem_agents.errors import InvalidInput
+from automem_agents.types import STORED
 
 Open = Callable[..., MemoryController]
 
@@ -40,7 +41,7 @@ def lived(open_memory: Open, tmp_path: Path) -> MemoryController:
 
 def test_round_trip_of_every_field(lived: MemoryController, open_memory: Open, tmp_path: Path) -> None:
     before = lived.records(limit=None, tombstones=True)
-    assert {r.state for r in before} == set(State)
+    assert {r.state for r in before} == set(STORED)
     assert any(r.recalled for r in before)
     file = tmp_path / "out.jsonl"
     assert lived.export_jsonl(file) == len(before)
