@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from automem_agents import MemoryController, Outcome, OutcomeKind
@@ -19,6 +20,7 @@ from automem_agents_litellm._messages import is_redacted, newest_turn, plain, to
 log = logging.getLogger(__name__)
 _CustomLogger: Any = litellm("integrations.custom_logger").CustomLogger
 _COMPLETIONS = ("completion", "acompletion")
+_NUMBERS = count(1)
 
 
 class AutoMemCollector(_CustomLogger):  # type: ignore[misc]  # LiteLLM's types take a type checker minutes
@@ -38,6 +40,7 @@ class AutoMemCollector(_CustomLogger):  # type: ignore[misc]  # LiteLLM's types 
 
     Attributes:
         passed_over: how many calls were not observed, by reason.
+        number: of this collector; LiteLLM takes two loggers of one class for the same, unless a public attribute differs.
 
     Raises:
         InvalidInput: if an argument is wrong.
@@ -55,6 +58,7 @@ class AutoMemCollector(_CustomLogger):  # type: ignore[misc]  # LiteLLM's types 
         super().__init__()
         self.memory = checked_memory(memory)
         self.passed_over: Counter[str] = Counter()
+        self.number = next(_NUMBERS)
         self._whose = Whose(user_id, agent_id, app)
         self._roles = checked_roles(roles)
 

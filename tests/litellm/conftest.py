@@ -16,6 +16,8 @@ def clean_litellm() -> Iterator[None]:
     """Let every test begin and end without callbacks, which are the process's."""
     lists = ("callbacks", "success_callback", "failure_callback", "_async_success_callback", "_async_failure_callback")
     before = {name: list(getattr(litellm(), name)) for name in lists}
+    for name in lists:
+        setattr(litellm(), name, [])
     yield
     for name, value in before.items():
         setattr(litellm(), name, value)

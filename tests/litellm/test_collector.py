@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,6 +128,16 @@ def test_what_litellm_was_told_to_hide_is_not_stored(
     litellm().completion(MODEL, ASKED, mock_response="No peanuts for you then.", **ADA)
     wait_for(lambda: collector.passed_over["hidden by LiteLLM's settings"])
     assert turns_of(collector.memory) == 0
+
+
+def test_two_collectors_observe_for_two_memories(
+    collector: AutoMemCollector, open_memory: Open, tmp_path: Path
+) -> None:
+    other = open_memory(tmp_path / "other")
+    litellm().callbacks.append(AutoMemCollector(other))
+    litellm().completion(MODEL, ASKED, mock_response="No peanuts for you then.", **ADA)
+    wait_for(lambda: texts_of(collector.memory, user_id="ada"))
+    wait_for(lambda: texts_of(other, user_id="ada"))
 
 
 def test_embeddings_are_no_turns(collector: AutoMemCollector) -> None:

@@ -86,6 +86,7 @@ class _Outcome(NamedTuple):
 
 
 _INSERT = PreparedInsert(credits)
+_NEWEST = select(func.max(decisions.c.seq))
 _READS = select(*(decisions.c[name] for name in Read._fields))
 _BY_ID = PreparedSelect(_READS.where(decisions.c.id == bindparam("wanted")), Read)
 _BY_SEQ = PreparedSelect(_READS.where(decisions.c.seq == _READ), Read)
@@ -302,13 +303,14 @@ def count_used(connection: Connection, record_seqs: Collection[int], by: int) ->
 
 
 def log_credit(connection: Connection, namespace: int, decision_seq: int) -> None:
-    """Put a READ at the end of the learner's feed; if it was learned from before, that is to be learned anew."""
+    """Put a decision at the end of the learner's feed; if it was learned from before, that is to be learned anew."""
     withdraw_credit(connection, decision_seq)
-    _INSERT.one(connection, {"namespace": namespace, "decision_seq": decision_seq})
+    upto = connection.scalar(_NEWEST)
+    _INSERT.one(connection, {"namespace": namespace, "decision_seq": decision_seq, "upto": upto})
 
 
 def withdraw_credit(connection: Connection, decision_seq: int) -> None:
-    """Take a READ off the feed; if it was learned from before, the rest is to be learned anew."""
+    """Take a decision off the feed; if it was learned from before, the rest is to be learned anew."""
     found = _CREDIT_OF.first(connection, read=decision_seq)
     if found is not None:
         connection.execute(delete(credits).where(credits.c.seq == found.seq))

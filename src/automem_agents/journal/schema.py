@@ -246,7 +246,7 @@ credits = Table(  # decisions that there is something to learn from, in the orde
     _seq(),
     _namespace(),
     Column("decision_seq", _SEQ, ForeignKey("decisions.seq"), nullable=False, unique=True),
-    Column("upto", _SEQ),  # newest decision at that time, for a WRITE
+    Column("upto", _SEQ),  # newest decision at that time
     sqlite_autoincrement=True,
 )
 
