@@ -205,11 +205,17 @@ class WriteProblem:
 
 @dataclass(frozen=True)
 class WriteChoice:
-    """The action, its propensity, and one line that says why."""
+    """The action, one line that says why, its propensity, and what it was drawn from.
+
+    ``policy`` names who chose, where that is another than the policy that was asked.
+    """
 
     action: Action
     reason: str
     propensity: float = 1.0
+    policy: str = ""
+    seed: int | None = None
+    draw: float | None = None
 
 
 class Policy(Protocol):

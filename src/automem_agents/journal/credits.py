@@ -24,6 +24,7 @@ from automem_agents.errors import UnknownDecision
 from automem_agents.journal.learners import mark_stale
 from automem_agents.journal.prepared import PreparedInsert, PreparedLookup, PreparedSelect, PreparedUpdate
 from automem_agents.journal.schema import credits, decision_candidates, decisions, feedback, records, signals
+from automem_agents.journal.write_credits import CreditedWrite, compared_with
 from automem_agents.types import Operation
 
 _CANDIDATES = decision_candidates.c
@@ -71,8 +72,10 @@ class _Seq(NamedTuple):
 
 class _Fed(NamedTuple):
     seq: int
+    upto: int | None
     namespace: int
     decision_seq: int
+    operation: str
     feature_set: str
     policy: str
     features: bytes
@@ -141,8 +144,10 @@ _CREDIT_OF = PreparedSelect(select(credits.c.seq).where(credits.c.decision_seq =
 _FED = PreparedSelect(
     select(
         credits.c.seq,
+        credits.c.upto,
         decisions.c.namespace,
         credits.c.decision_seq,
+        decisions.c.operation,
         decisions.c.feature_set,
         decisions.c.policy,
         decisions.c.features,
@@ -317,9 +322,17 @@ def withdraw_credit(connection: Connection, decision_seq: int) -> None:
         mark_stale(connection, found.seq)
 
 
-def credited_after(connection: Connection, cursor: int, limit: int) -> list[Credited]:
-    """Return what is on the feed after ``cursor``, in order, at most ``limit``; without READs whose features were dropped."""
-    return [_credited(connection, row) for row in _FED.all(connection, after=cursor, most=limit)]
+def credited_after(connection: Connection, cursor: int, limit: int) -> list[Credited | CreditedWrite]:
+    """Return what is on the feed after ``cursor``, in order, at most ``limit``; without what has lost its features."""
+    return [
+        _credited(connection, row) if row.operation == Operation.READ else _credited_write(connection, row)
+        for row in _FED.all(connection, after=cursor, most=limit)
+    ]
+
+
+def _credited_write(connection: Connection, row: _Fed) -> CreditedWrite:
+    others = compared_with(connection, row.namespace, row.decision_seq, row.feature_set, row.upto or row.decision_seq)
+    return CreditedWrite(row.seq, row.namespace, row.decision_seq, row.feature_set, row.features, others)
 
 
 def _credited(connection: Connection, row: _Fed) -> Credited:

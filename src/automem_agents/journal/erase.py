@@ -33,7 +33,8 @@ def delete_records(connection: Connection, namespace: int, seqs: Sequence[int]) 
         )
     )
     _delete(connection, t.decision_candidates, t.decision_candidates.c.decision_seq.in_(touched))
-    _forget_what_was_learned(connection, t.credits.c.decision_seq.in_(touched))
+    _forget_what_was_learned(connection, t.credits.c.decision_seq.in_(touched | written))
+    _learn_anew_from(connection, namespace, written)
     stripped = t.decisions.c.seq.in_(touched | written)
     connection.execute(update(t.decisions).where(stripped).values(features=None, arguments={}, reason="erased"))
     _delete(connection, t.lineage, or_(t.lineage.c.child.in_(gone), t.lineage.c.parent.in_(gone)))
@@ -85,6 +86,14 @@ def _forget_what_was_learned(connection: Connection, where: ColumnElement[bool])
     oldest = connection.scalar(select(func.min(t.credits.c.seq)).where(where))
     _delete(connection, t.credits, where)
     learners.forget(connection, sys.maxsize if oldest is None else oldest)
+
+
+def _learn_anew_from(connection: Connection, namespace: int, written: set[int]) -> None:
+    """Forget what was learned since WRITEs may have been compared with some that are gone."""
+    since = (t.credits.c.namespace == namespace) & (t.credits.c.upto >= min(written, default=sys.maxsize))
+    oldest = connection.scalar(select(func.min(t.credits.c.seq)).where(since))
+    if oldest is not None:
+        learners.forget(connection, oldest)
 
 
 def _delete(connection: Connection, table: Table, where: ColumnElement[bool]) -> None:

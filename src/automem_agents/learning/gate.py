@@ -114,6 +114,7 @@ class Change:
         mean: of their differences.
         evidence: of what made it open or close.
         ranker: version of the trained model that it is about; 0 for what is learned online.
+        writes: whether it is about WRITEs, not READs.
     """
 
     cluster: str
@@ -125,6 +126,7 @@ class Change:
     mean: float
     evidence: float
     ranker: int = 0
+    writes: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from automem_agents.features import LEARNABLE, LEARNED_READ
 from automem_agents.learning.example import Example, pairs, replayed
 from automem_agents.learning.gate import Change, Gate, GateSettings, Verdict
 from automem_agents.learning.trials import Trained, Trials
+from automem_agents.learning.write_learner import WriteExample, WriteLearner
 from automem_agents.policies.learned import Cluster, LearnedPolicy, LinearCorrection, correction
 from automem_agents.policies.rules import RulesPolicy
 from automem_agents.protocols import ValueModel
@@ -27,7 +29,7 @@ PRIOR_PRECISION = 100.0  # of each weight; below, flipped labels cost more than 
 FIXED_PRECISION = 1e6  # the fixed score keeps its weight of 1
 INFLUENCE = 500  # READs of a namespace that count in full; all after them count for no more than that together
 ALPHA = 0.08  # chance of ever opening to a model of no use; trained models have the rest of .10
-_FORMAT = 2
+_FORMAT = 3
 _COLUMNS = ("fixed", *LEARNABLE)
 _SETTINGS = GateSettings(alpha=ALPHA)
 
@@ -44,6 +46,12 @@ def prior() -> BayesianLogistic:
     return BayesianLogistic(_COLUMNS, mean, precision)
 
 
+def _counted(seen: dict[int, int], namespace: int) -> float:
+    """Count one more of a namespace; return how much it counts."""
+    count = seen[namespace] = seen.get(namespace, 0) + 1
+    return influence(count)
+
+
 class Learner:
     """Learns from credited READs one by one.
 
@@ -55,12 +63,15 @@ class Learner:
         gate: says where what is learned online may rule.
         trials: of trained models, which may rule in its place.
         counts: READs learned from, by kind of namespace.
+        writes: what is learned of WRITEs.
     """
 
     def __init__(self, rules: RulesPolicy, trained: Iterable[Trained] = ()) -> None:
         self._rules = rules
         self._models = {cluster: prior() for cluster in Cluster}
         self._of_namespace: dict[int, int] = {}
+        self._needed_of: dict[int, int] = {}
+        self.writes = WriteLearner()
         self.gate = Gate(_SETTINGS)
         self.trials = Trials(trained)
         self.counts = dict.fromkeys(Cluster, 0)
@@ -78,9 +89,13 @@ class Learner:
         self.counts[cluster] += 1
         return moved if change is None else [change, *moved]
 
+    def learn_write(self, example: WriteExample) -> list[Change]:
+        """Learn from a WRITE whose record was needed; return how its gate moved."""
+        change = self.writes.learn(example, _counted(self._needed_of, example.namespace))
+        return [] if change is None else [replace(change, writes=True)]
+
     def _weight(self, namespace: int) -> float:
-        count = self._of_namespace[namespace] = self._of_namespace.get(namespace, 0) + 1
-        return influence(count)
+        return _counted(self._of_namespace, namespace)
 
     def linear(self, cluster: Cluster) -> LinearCorrection:
         """Return the correction that was learned online."""
@@ -93,7 +108,7 @@ class Learner:
     @property
     def may_rule(self) -> bool:
         """Whether anything that was learned may rule anywhere."""
-        return self.gate.any_open or self.trials.any_ruling
+        return self.gate.any_open or self.trials.any_ruling or self.writes.gate.any_open
 
     def weights(self, cluster: Cluster) -> NDArray[np.float64]:
         """Return the weights (l,) of ``LEARNABLE`` beside a weight of 1 for the fixed score."""
@@ -118,11 +133,13 @@ class Learner:
             verdict, trained = self.verdict(0, cluster), self.trials.ruling(cluster)
             found |= {f"{cluster}_gain": verdict.mean, f"{cluster}_open": float(verdict.open)}
             found[f"{cluster}_ranker"] = 0 if trained is None else trained.version
+            found[f"{cluster}_writes_open"] = float(self.writes.verdict(0, cluster).open)
         return found
 
     def policy(self, version: int) -> LearnedPolicy:
         """Return the policy that was learned up to now."""
-        return LearnedPolicy(self._rules, {cluster: self._model(cluster) for cluster in Cluster}, version)
+        models = {cluster: self._model(cluster) for cluster in Cluster}
+        return LearnedPolicy(self._rules, models, version, {cluster: self.writes.rule(cluster) for cluster in Cluster})
 
     def _model(self, cluster: Cluster) -> ValueModel:
         trained = self.trials.ruling(cluster)
@@ -138,6 +155,8 @@ class Learner:
                 "trials": self.trials.dump(),
                 "counts": self.counts,
                 "namespaces": self._of_namespace,
+                "needed": self._needed_of,
+                "writes": self.writes.dump(),
                 "models": {cluster: model.save().hex() for cluster, model in self._models.items()},
             }
         ).encode()
@@ -164,5 +183,7 @@ class Learner:
         self.gate = Gate.load(found["gate"], _SETTINGS)
         self.counts = {cluster: int(found["counts"][cluster]) for cluster in Cluster}
         self._of_namespace = {int(key): int(count) for key, count in found["namespaces"].items()}
+        self._needed_of = {int(key): int(count) for key, count in found["needed"].items()}
+        self.writes = WriteLearner.load(found["writes"])
         for cluster in Cluster:
             self._models[cluster] = BayesianLogistic.load(bytes.fromhex(found["models"][cluster]))

@@ -15,6 +15,7 @@ from automem_agents.errors import ModelError, NotFound, PolicyError, StoreClosed
 from automem_agents.journal import credits, learners
 from automem_agents.journal.credits import Credited
 from automem_agents.journal.learners import Glance
+from automem_agents.journal.write_credits import CreditedWrite
 from automem_agents.learning.example import example_of
 from automem_agents.learning.gate import Change
 from automem_agents.learning.learner import Learner
@@ -23,6 +24,7 @@ from automem_agents.learning.registry import Registry
 from automem_agents.learning.ruling import Ruling, RulingPolicy
 from automem_agents.learning.training import Trainer
 from automem_agents.learning.trials import Trained
+from automem_agents.learning.write_learner import write_example_of
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.policies.learned import Cluster, LearnedPolicy
 from automem_agents.policies.rules import RulesPolicy
@@ -273,12 +275,11 @@ class Learning:
         rows = {row.name: row for row in (known.source, known.newest) if row is not None}
         return all(learners.glance(connection, name) == rows.get(name) for name in {_NAME, *rows})
 
-    def _learn(self, learner: Learner, credited: Sequence[Credited]) -> list[Change]:
+    def _learn(self, learner: Learner, credited: Sequence[Credited | CreditedWrite]) -> list[Change]:
         moved: list[Change] = []
         for one in credited:
             try:
-                example = example_of(one)
-                moved += [] if example is None else learner.learn(example)
+                moved += _learned(learner, one)
             except Exception as error:  # noqa: BLE001 - a READ that can't be learned from must not stop the others
                 self._note_failure(error)
         return moved
@@ -346,3 +347,12 @@ class Learning:
         """
         parameters = self._registry.parameters(LearnedPolicy.name, version)
         return LearnedPolicy.load(self._rules, parameters, version)
+
+
+def _learned(learner: Learner, credited: Credited | CreditedWrite) -> list[Change]:
+    """Learn from a decision, if there is something to learn; return how the gates moved."""
+    if isinstance(credited, CreditedWrite):
+        write = write_example_of(credited)
+        return [] if write is None else learner.learn_write(write)
+    example = example_of(credited)
+    return [] if example is None else learner.learn(example)

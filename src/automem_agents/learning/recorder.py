@@ -20,6 +20,7 @@ from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, RESTATED, USE
 from automem_agents.learning.runs import Asked, Runs, Turned
 from automem_agents.learning.signals import asks_again, corrects, restates
 from automem_agents.learning.words import LIMIT
+from automem_agents.learning.write_credit import credit_writes
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.operations.messages import Turn
 from automem_agents.store import MemoryStore
@@ -151,6 +152,7 @@ class Recorder:
         before, after = (set(evidence.record_seqs[found > 0].tolist()) for found in (evidence.reward, rewards))
         credits.count_used(connection, after - before, 1)
         credits.count_used(connection, before - after, -1)
+        credit_writes(connection, namespace, after - before, before - after)
         use = partial(self._store.count_use, namespace, (), after - before, before - after)
         self._store.journal.once_committed(use)
 

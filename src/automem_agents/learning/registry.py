@@ -303,6 +303,7 @@ class Registry:
             "evidence": change.evidence,
             "cluster": change.number,
             **({"ranker": change.ranker} if change.ranker else {}),
+            **({"writes": 1} if change.writes else {}),
         }
         rows.note(connection, Event.OPENED if change.open else Event.CLOSED, numbers, self._clock.now())
 

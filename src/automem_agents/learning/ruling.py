@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from automem_agents.features import LEARNED_READ
+from automem_agents.features import LEARNED_READ, WRITE
 from automem_agents.learning.learner import Learner
 from automem_agents.policies.exploration import Explorer
-from automem_agents.policies.learned import LearnedPolicy, cluster_of
+from automem_agents.policies.learned import LearnedPolicy, cluster_of, write_cluster
 from automem_agents.policies.rules import RulesPolicy
 from automem_agents.protocols import Policy, ReadChoice, ReadProblem, WriteChoice, WriteProblem
+from automem_agents.types import Action
 
 EXPLORES_FROM = 20  # credited READs of a namespace; before, there is nothing to learn from what is tried
 
@@ -85,8 +86,26 @@ class RulingPolicy:
         return self.learner.of_namespace.get(problem.namespace, 0) >= EXPLORES_FROM
 
     def write(self, problem: WriteProblem) -> WriteChoice:
-        """Choose as the rules do."""
-        return self.rules.write(problem)
+        """Let who rules choose; what only was learned says is not worth keeping is kept now and then all the same."""
+        by_rules = replace(self.rules.write(problem), policy=_label(self.rules))
+        try:
+            writer = self._writer(problem) if by_rules.action is Action.ADD else None
+            if writer is None:
+                return by_rules
+            choice = replace(writer.write(problem), policy=_label(writer))
+        except Exception as error:  # noqa: BLE001 - what was learned must not cost the turn its memory
+            self.ruling = None
+            self._failed(error)
+            return by_rules
+        return self._explorer.added(choice) if choice.action is Action.SKIP else choice
+
+    def _writer(self, problem: WriteProblem) -> LearnedPolicy | None:
+        """Return what was learned of WRITEs, where it may rule."""
+        learner, ruling = self.learner, self.ruling
+        if learner is None or ruling is None or not ruling.learned.writes or problem.names != WRITE.names:
+            return None
+        verdict = learner.writes.verdict(problem.namespace, write_cluster(problem.features))
+        return ruling.learned if (verdict.open if ruling.gated else not verdict.vetoed) else None
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the shares that the rules give."""
@@ -94,4 +113,8 @@ class RulingPolicy:
 
 
 def _chosen(ruler: Policy, problem: ReadProblem) -> ReadChoice:
-    return replace(ruler.read(problem), policy=f"{ruler.name}@{ruler.version}")
+    return replace(ruler.read(problem), policy=_label(ruler))
+
+
+def _label(policy: Policy) -> str:
+    return f"{policy.name}@{policy.version}"

@@ -275,7 +275,8 @@ def _credited(store: MemoryStore) -> Iterator[tuple[Credited, str]]:
         if not page:
             return
         for one in page:
-            yield one, runs[one.decision_seq]
+            if isinstance(one, Credited):
+                yield one, runs[one.decision_seq]
         cursor = page[-1].seq
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents.errors import InvalidInput
-from automem_agents.protocols import Exploration, Ints, Outcome, ReadChoice
+from automem_agents.protocols import Exploration, Ints, Outcome, ReadChoice, WriteChoice
+from automem_agents.types import Action
 
 NEAR = 0.05
 MOST_OUTCOMES = 16
@@ -142,6 +143,17 @@ class Explorer:
                 raise InvalidInput(f"{name} must be from 0 to 1, not {value!r}")
         if self.outcomes < 2:
             raise InvalidInput(f"outcomes must be at least 2, the policy's own and another, not {self.outcomes!r}")
+
+    def added(self, choice: WriteChoice) -> WriteChoice:
+        """Return a SKIP of what might be added, now and then as an ADD, with the probability of what was drawn."""
+        if self.epsilon == 0:
+            return choice
+        seed = self.seeds()
+        draw = draw_from(seed)
+        if draw < self.epsilon:
+            reason = f"tried, though it is {choice.reason}"
+            return replace(choice, action=Action.ADD, reason=reason, propensity=self.epsilon, seed=seed, draw=draw)
+        return replace(choice, propensity=1 - self.epsilon, seed=seed, draw=draw)
 
     def explored(self, choice: ReadChoice, pack: Pack) -> ReadChoice:
         """Return a choice whose shown set was drawn, with the outcomes, the probabilities, the draw and its seed."""

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents.errors import ModelError
-from automem_agents.features import LEARNABLE, LEARNED_READ
+from automem_agents.features import LEARNABLE, LEARNED_READ, WRITE
 from automem_agents.policies.rules import RulesPolicy
 from automem_agents.policies.trained import COLUMNS, RankerCorrection
+from automem_agents.policies.writing import WriteRule
 from automem_agents.protocols import ReadChoice, ReadProblem, ValueModel, WriteChoice, WriteProblem
+from automem_agents.types import Action
 from automem_agents.values import TorchRanker
 from automem_agents.values.saved import Saved, readable
 
@@ -37,6 +39,11 @@ SCALES: Mapping[Cluster, float] = {Cluster.CHAT: 3.0, Cluster.ASSISTANT: 22.0}
 def cluster_of(features: NDArray[np.float16]) -> Cluster:
     """Return the kind of namespace that candidates (n, d) come from."""
     return Cluster.ASSISTANT if features[:, LEARNED_READ.names.index("assistant_log")].any() else Cluster.CHAT
+
+
+def write_cluster(features: NDArray[np.float16]) -> Cluster:
+    """Return the kind of namespace that a text, with columns (d,) of ``WRITE``, was said in."""
+    return Cluster.ASSISTANT if features[WRITE.names.index("assistant_log")] > 0 else Cluster.CHAT
 
 
 def learnable(features: NDArray[np.float16]) -> NDArray[np.float64]:
@@ -95,21 +102,29 @@ def seen_by(model: ValueModel, fixed: NDArray[np.float64], columns: NDArray[np.f
 class LearnedPolicy:
     """The rules' score plus a correction that a value model predicts, at most three standard deviations of that score.
 
-    Without a model for a kind of namespace, it decides as the rules do. WRITE is left to the rules.
+    Without a model for a kind of namespace, it decides as the rules do.
 
     Args:
         rules: give the fixed score, and what counts as evidence.
         models: predict the correction (n,), for each kind of namespace; linear, or trained networks.
         version: in the decision log.
+        writes: what is skipped though the rules would add it, for each kind of namespace.
     """
 
     name = "learned"
     sees = LEARNED_READ.id
 
-    def __init__(self, rules: RulesPolicy, models: Mapping[Cluster, ValueModel], version: int) -> None:
+    def __init__(
+        self,
+        rules: RulesPolicy,
+        models: Mapping[Cluster, ValueModel],
+        version: int,
+        writes: Mapping[Cluster, WriteRule] | None = None,
+    ) -> None:
         self.rules = rules
         self.models = dict(models)
         self.version = version
+        self.writes = dict(writes or {})
 
     def save(self) -> bytes:
         """Return its weights as bytes that ``load`` takes."""
@@ -122,7 +137,12 @@ class LearnedPolicy:
                 inner = Saved.from_bytes(model.ranker.save())
                 rankers[cluster] = {"version": inner.version, **inner.hyperparameters}
                 arrays |= {f"{cluster}.{name}": array for name, array in inner.arrays.items()}
-        return Saved(_KIND, self.version, LEARNABLE, {"rankers": rankers} if rankers else {}, arrays).to_bytes()
+        arrays |= {f"write.{cluster}": rule.weights for cluster, rule in self.writes.items()}
+        least = {cluster: rule.least for cluster, rule in self.writes.items() if np.isfinite(rule.least)}
+        told = {"rankers": rankers, "writes": {"features": WRITE.id, "least": least} if self.writes else {}}
+        return Saved(
+            _KIND, self.version, LEARNABLE, {name: value for name, value in told.items() if value}, arrays
+        ).to_bytes()
 
     @classmethod
     def load(cls, rules: RulesPolicy, data: bytes, version: int) -> Self:
@@ -142,7 +162,8 @@ class LearnedPolicy:
                 else LinearCorrection(saved.array(cluster, len(LEARNABLE)))
                 for cluster in Cluster
             }
-        return cls(rules, models, version)
+            writes = _writes(saved)
+        return cls(rules, models, version, writes)
 
     def read(self, problem: ReadProblem) -> ReadChoice:
         """Rank the candidates that are evidence and pack them; the same features always give the same set."""
@@ -172,8 +193,26 @@ class LearnedPolicy:
         return shares
 
     def write(self, problem: WriteProblem) -> WriteChoice:
-        """Choose as the rules do."""
-        return self.rules.write(problem)
+        """Choose as the rules do, but skip what is worth less than nearly all that was needed so far."""
+        choice = self.rules.write(problem)
+        if choice.action is not Action.ADD or Action.SKIP not in problem.legal or problem.names != WRITE.names:
+            return choice
+        rule = self.writes.get(write_cluster(problem.features))
+        if rule is None or not rule.skips(problem.features):
+            return choice
+        return WriteChoice(Action.SKIP, "less worth keeping than nearly all that was needed so far")
+
+
+def _writes(saved: Saved) -> dict[Cluster, WriteRule]:
+    """Return what was saved of WRITEs; nothing where it is for other features, so that the rules decide them."""
+    told: Mapping[str, Mapping[str, float] | str] = saved.hyperparameters.get("writes", {})
+    least = told.get("least", {})
+    if told.get("features") != WRITE.id or isinstance(least, str):
+        return {}
+    return {
+        cluster: WriteRule(saved.array(f"write.{cluster}", len(WRITE.names)), float(least.get(cluster, -np.inf)))
+        for cluster in Cluster
+    }
 
 
 def _ranker(saved: Saved, cluster: Cluster, told: Mapping[str, object]) -> RankerCorrection:

@@ -1,0 +1,144 @@
+"""What a WRITE earned: what it stored was used, itself or what it was merged into; or what it skipped was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from automem_agents.journal.prepared import PreparedLookup, PreparedSelect, PreparedUpdate
+from automem_agents.journal.schema import changes, decisions, lineage, records
+from automem_agents.types import Action, Operation
+
+HORIZON = 20  # READs of its namespace that a record may wait for its first use, before that counts against it
+COMPARED = 8  # WRITEs that one whose record was used is compared with
+_NEARBY = 8  # rows from which one is drawn: turns begin with what a user says, so that the first would be biased
+
+
+class Written(NamedTuple):
+    """A WRITE, and a record that it stored or kept aside."""
+
+    record_seq: int
+    decision_seq: int
+    reward: float | None
+
+
+class _Parent(NamedTuple):
+    child: int
+    parent: int
+
+
+class _Seq(NamedTuple):
+    seq: int
+
+
+class _Packed(NamedTuple):
+    seq: int
+    features: bytes
+
+
+# through the turn: changes have no index by record
+_WRITTEN = PreparedLookup(
+    select(changes.c.record_seq, decisions.c.seq.label("decision_seq"), decisions.c.reward)
+    .join_from(records, decisions, decisions.c.turn_seq == records.c.turn_seq)
+    .join(changes, (changes.c.decision_seq == decisions.c.seq) & (changes.c.record_seq == records.c.seq))
+    .where((changes.c.op == "add") | (changes.c.op == "skip")),
+    records.c.seq,
+    Written,
+)
+_SAYS_THE_SAME = PreparedLookup(
+    select(lineage.c.child, lineage.c.parent).where(lineage.c.relation != "update"), lineage.c.child, _Parent
+)
+_USED = PreparedLookup(select(records.c.seq).where(records.c.used > 0), records.c.seq, _Seq)
+_SET_REWARD = PreparedUpdate(
+    update(decisions).where(decisions.c.seq == bindparam("write")).values(reward=bindparam("now_reward"))
+)
+_IN = decisions.c.namespace == bindparam("in_namespace")
+_WAITED = PreparedSelect(
+    select(decisions.c.seq)
+    .where(_IN, decisions.c.operation == Operation.READ, decisions.c.seq <= bindparam("upto"))
+    .order_by(decisions.c.seq.desc())
+    .limit(1)
+    .offset(HORIZON - 1),
+    _Seq,
+)
+_FIRST = PreparedSelect(select(decisions.c.seq).where(_IN).order_by(decisions.c.seq).limit(1), _Seq)
+_UNUSED = PreparedSelect(
+    select(decisions.c.seq, decisions.c.features)
+    .where(
+        _IN,
+        decisions.c.seq >= bindparam("start"),
+        decisions.c.seq < bindparam("before"),
+        decisions.c.operation == Operation.WRITE,
+        decisions.c.action != Action.SKIP,
+        decisions.c.feature_set == bindparam("wanted"),
+        decisions.c.features.is_not(None),
+        decisions.c.reward.is_(None),
+    )
+    .order_by(decisions.c.seq)
+    .limit(_NEARBY),
+    _Packed,
+)
+
+
+@dataclass(frozen=True)
+class CreditedWrite:
+    """A WRITE whose record was needed, and some of the same namespace whose records were not.
+
+    Attributes:
+        seq: of its credit.
+        feature_set: of all.
+        packed_features: of the WRITE, for ``unpack_features``.
+        others: of those that it is compared with; empty where none has waited for its first use long enough.
+    """
+
+    seq: int
+    namespace: int
+    decision_seq: int
+    feature_set: str
+    packed_features: bytes
+    others: tuple[bytes, ...]
+
+
+def written_by(connection: Connection, record_seqs: Collection[int]) -> list[Written]:
+    """Return the WRITEs of records, and of all that was merged into them or summed up by them."""
+    found, front = set(record_seqs), set(record_seqs)
+    while front:
+        front = {row.parent for row in _SAYS_THE_SAME.all(connection, sorted(front))} - found
+        found |= front
+    return _WRITTEN.all(connection, sorted(found))
+
+
+def used_among(connection: Connection, record_seqs: Sequence[int]) -> set[int]:
+    """Return the records that some answer used."""
+    return {row.seq for row in _USED.all(connection, record_seqs)}
+
+
+def set_write_reward(connection: Connection, decision_seq: int, reward: float | None) -> None:
+    """Note what a WRITE earned."""
+    _SET_REWARD.many(connection, [{"write": decision_seq, "now_reward": reward}])
+
+
+def compared_with(
+    connection: Connection, namespace: int, decision_seq: int, feature_set: str, upto: int
+) -> tuple[bytes, ...]:
+    """Draw WRITEs of a namespace whose records waited ``HORIZON`` READs for their first use, in vain; the same each time.
+
+    Args:
+        upto: the newest decision at the time.
+    """
+    waited = _WAITED.first(connection, in_namespace=namespace, upto=upto)
+    first = _FIRST.first(connection, in_namespace=namespace)
+    if waited is None or first is None:
+        return ()
+    random, drawn = Random(decision_seq), dict[int, bytes]()
+    for _ in range(COMPARED):
+        start = random.randint(first.seq, waited.seq)
+        near = _UNUSED.all(connection, in_namespace=namespace, start=start, before=waited.seq, wanted=feature_set)
+        if near:
+            one = near[random.randrange(len(near))]
+            drawn[one.seq] = one.features
+    return tuple(drawn.values())
