@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -46,6 +46,7 @@ class Question(BaseModel):
 
     Attributes:
         answer: what a simulated agent says when it knows; scoring doesn't look at it.
+        evidence_roles: where the source says it, which evidence is the old and which the new statement of a fact.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +56,7 @@ class Question(BaseModel):
     answer: str | int | float | None = None
     category: int | str = ""
     evidence: tuple[str, ...] = ()
+    evidence_roles: Mapping[str, Any] = Field(default_factory=dict)
 
 
 class Conversation(BaseModel):

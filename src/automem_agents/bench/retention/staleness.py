@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -110,6 +111,15 @@ class Tally:
             self.times[measure, each, name] += times
 
 
+@contextmanager
+def fresh_memory(embedder: Embedder, options: Mapping[str, object]) -> Iterator[MemoryController]:
+    """Open a memory in a temporary folder, with nothing left to chance."""
+    with TemporaryDirectory(prefix="automem-bench-", ignore_cleanup_errors=True) as folder:
+        chosen = {**PATIENT, "exploration": 0.0, "train": False, **options}
+        with MemoryController.open(Path(folder), embedder=embedder, **chosen) as memory:  # type: ignore[arg-type]
+            yield memory
+
+
 def staleness(
     embedder: Embedder,
     users: int = 4,
@@ -130,12 +140,10 @@ def staleness(
     rows: list[StaleRow] = []
     for name in arms:
         tally = Tally()
-        with TemporaryDirectory(prefix="automem-bench-", ignore_cleanup_errors=True) as folder:
-            options = {**PATIENT, "exploration": 0.0, "train": False, **(settings or {}), **ARMS[name].options}
-            with MemoryController.open(Path(folder), embedder=embedder, **options) as memory:  # type: ignore[arg-type]
-                for number in range(users):
-                    told = changing_facts(1000 * seed + number, templates=templates)
-                    _Listener(memory, ARMS[name], told, f"user-{number}", tally).listen(on_turn)
+        with fresh_memory(embedder, {**(settings or {}), **ARMS[name].options}) as memory:
+            for number in range(users):
+                told = changing_facts(1000 * seed + number, templates=templates)
+                _Listener(memory, ARMS[name], told, f"user-{number}", tally).listen(on_turn)
         rows += rows_of(tally, name, seed)
     return rows
 
