@@ -87,6 +87,18 @@ class LexicalIndex:
         df = 0 if number is None else self._frequency[number]
         return log1p((self._live - df + 0.5) / (df + 0.5))
 
+    def rarities(self, terms: Iterable[str]) -> dict[str, float]:
+        """Return the rarity of each term as a share of that of a term that no document has.
+
+        Examples:
+            >>> index = LexicalIndex(); [index.add(["tea", "green"]), index.add(["tea"])]
+            [0, 1]
+            >>> {term: round(rarity, 2) for term, rarity in index.rarities(["tea", "green", "coffee"]).items()}
+            {'tea': 0.11, 'green': 0.43, 'coffee': 1.0}
+        """
+        highest = log1p((self._live + 0.5) / 0.5)
+        return {term: self.rarity(term) / highest for term in terms}
+
     def coverage(self, terms: Iterable[str]) -> Floats:
         """Return for every slot the share of the terms' rarity that it has, 0 to 1.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from automem_agents.errors import PolicyError
-from automem_agents.features import WRITE, write_features
+from automem_agents.features import LOOKED_AT, WRITE, write_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision
 from automem_agents.journal.records import RecordRow
@@ -18,6 +18,7 @@ from automem_agents.operations.pieces import Piece
 from automem_agents.operations.same import MIN_COSINE, Statement, overlap, repeats, same_moment
 from automem_agents.protocols import Floats, Policy, WriteChoice, WriteProblem
 from automem_agents.store import MemoryStore, WorkingSet
+from automem_agents.store.heard import Heard
 from automem_agents.types import TRUST, Action, Operation
 
 _NEIGHBOURS = 3
@@ -64,6 +65,7 @@ class Planner:
     Args:
         policy: None stores everything that can be stored.
         run_id: of the turn, for the log.
+        session: of the turn; None if nothing was said before it.
     """
 
     store: MemoryStore
@@ -72,6 +74,8 @@ class Planner:
     policy: Policy | None
     namespace: int
     run_id: str | None
+    session: str | None = None
+    _heard: Heard = field(default_factory=Heard)  # of a turn without a session
     _said: set[tuple[bytes, str]] = field(default_factory=set)
     _keys: set[str] = field(default_factory=set)
     _replaced: set[int] = field(default_factory=set)
@@ -96,14 +100,7 @@ class Planner:
         duplicate = self._is_duplicate(piece)
         keyed = self._live_with_key(key) if key and not duplicate else []
         near = _Near() if duplicate else self._near(piece, vector)
-        features = write_features(
-            piece.text,
-            tokens=piece.tokens,
-            trust=TRUST[piece.message.origin],
-            nearest=near.cosine,
-            overlap=near.overlap,
-            keyed=bool(keyed),
-        )
+        features = self._features(piece, near, bool(keyed))
         legal = self._legal(duplicate, bool(keyed), bool(near.repeated) and not key)
         choice = self._choose(features, legal, duplicate)
         self._said.add((piece.fingerprint, piece.date))
@@ -112,6 +109,24 @@ class Planner:
         replaced = {Action.UPDATE: tuple(keyed), Action.MERGE: near.repeated}.get(choice.action, ())
         self._replaced.update(replaced)
         return Plan(piece, vector, self._decision(piece, features, legal, choice), replaced)
+
+    def _features(self, piece: Piece, near: _Near, keyed: bool) -> NDArray[np.float16]:
+        heard, session = (self.ws.heard, self.session) if self.session else (self._heard, "")
+        features = write_features(
+            piece.text,
+            tokens=piece.tokens,
+            trust=TRUST[piece.message.origin],
+            nearest=near.cosine,
+            overlap=near.overlap,
+            keyed=keyed,
+            role=piece.message.role,
+            assistant_log=self.ws.assistant_log or piece.message.role == "assistant",
+            speaker=piece.message.speaker,
+            before=heard.before(session),
+            rarities=self.ws.rarities(piece.text, LOOKED_AT),
+        )
+        heard.hear(session, piece.message.speaker, piece.text)
+        return features
 
     def _legal(self, duplicate: bool, keyed: bool, repeated: bool) -> tuple[Action, ...]:
         if duplicate:
@@ -163,7 +178,7 @@ class Planner:
     def _decision(
         self, piece: Piece, features: NDArray[np.float16] | None, legal: tuple[Action, ...], choice: WriteChoice
     ) -> NewDecision:
-        policy = f"{self.policy.name}@{self.policy.version}" if self.policy else "user"
+        asked = f"{self.policy.name}@{self.policy.version}" if self.policy else "user"
         cost = piece.message.llm_cost if piece.segment == 0 else {}  # what was paid for a message is paid once
         return NewDecision(
             id=new_id("dec"),
@@ -173,12 +188,14 @@ class Planner:
             action=choice.action,
             legal=legal,
             propensity=choice.propensity,
-            policy=policy,
+            policy=choice.policy or asked,
             feature_set=WRITE.id,
             features=features,
             reason=choice.reason,
             now=self.store.clock.now(),
             arguments={"cost": dict(cost)} if cost else {},
+            seed=choice.seed,
+            draw=choice.draw,
         )
 
 

@@ -65,7 +65,9 @@ def observe(
         if earlier is not None:
             return earlier
         with store.working_set(key, connection) as ws:
-            plans = Planner(store, connection, ws, policy, key, turn.run_id).plan(pieces, vectors)
+            plans = Planner(store, connection, ws, policy, key, turn.run_id, turn.session or turn.run_id).plan(
+                pieces, vectors
+            )
             before, filed = ws.seen, ws.filed
         if filed != namespace:
             store.journal.ensure_namespace(connection, namespace, store.clock.now())

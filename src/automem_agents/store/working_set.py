@@ -15,6 +15,7 @@ from automem_agents.index.growing import GrowingArray
 from automem_agents.index.lexical import LexicalIndex
 from automem_agents.journal.records import RecordRow, label_of
 from automem_agents.protocols import Floats, Ints, TokenCounter
+from automem_agents.store.heard import Heard
 from automem_agents.store.names import Names
 from automem_agents.store.signs import Signs, signs_of
 from automem_agents.text.clean import fingerprint
@@ -51,6 +52,7 @@ class WorkingSet:
         seen: seq of the newest change, in any namespace, up to which this is current; -1 before it was filled.
         newest: seq of the newest change in this namespace among those.
         filed: the namespace, once the journal is known to have it.
+        heard: the last text of each session.
         dates: the date of a number; ``""`` is 0.
         date_tokens: cost of the line that shows the date of a number.
     """
@@ -84,6 +86,7 @@ class WorkingSet:
         self.seen = -1
         self.newest = 0
         self.filed: Namespace | None = None
+        self.heard = Heard()
         self._columns = [value for value in vars(self).values() if isinstance(value, GrowingArray)]
         self._number_date("")
 
@@ -261,6 +264,10 @@ class WorkingSet:
     def rarity(self, term: str) -> float:
         """Return how rare a search term is here."""
         return self._lexical.rarity(term)
+
+    def rarities(self, text: str, most: int) -> dict[str, float]:
+        """Return how rare the search terms of a text's first ``most`` characters are here, see ``LexicalIndex.rarities``."""
+        return self._lexical.rarities(set(terms(text[:most])))
 
     def signs(self, slots: Ints) -> Floats:
         """Return (n, s) the signs of slots, see ``Signs``."""
