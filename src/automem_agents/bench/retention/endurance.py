@@ -131,7 +131,7 @@ def _part(
     observing, recalling, told = _Seconds(), _Seconds(), turns * part // PARTS
     begun = time.process_time()
     size = turns * (part + 1) // PARTS - told
-    for (role, text, question), turn in zip(script, range(size), strict=False):
+    for turn, (role, text, question) in zip(range(size), script, strict=False):
         if question:
             with recalling.counted():
                 run.recall(question, max_tokens=TOKENS)
