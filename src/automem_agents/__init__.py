@@ -23,6 +23,7 @@ from automem_agents.types import (
 
 if TYPE_CHECKING:
     from automem_agents.controller import MemoryController
+    from automem_agents.memory_schema import KindRules, MemorySchema
     from automem_agents.operations.items import ItemPut, ItemQuery, ItemStore, StoredItem
     from automem_agents.operations.messages import Message
     from automem_agents.operations.transcript import Transcript
@@ -41,8 +42,10 @@ __all__ = [
     "ItemPut",
     "ItemQuery",
     "ItemStore",
+    "KindRules",
     "MemoryController",
     "MemoryRecord",
+    "MemorySchema",
     "Message",
     "Namespace",
     "Operation",
@@ -62,7 +65,9 @@ _LAZY = {
     "ItemPut": "automem_agents.operations.items",
     "ItemQuery": "automem_agents.operations.items",
     "ItemStore": "automem_agents.operations.items",
+    "KindRules": "automem_agents.memory_schema",
     "MemoryController": "automem_agents.controller",
+    "MemorySchema": "automem_agents.memory_schema",
     "Message": "automem_agents.operations.messages",
     "Settings": "automem_agents.settings",
     "StoredItem": "automem_agents.operations.items",

@@ -218,6 +218,15 @@ class WriteChoice:
     draw: float | None = None
 
 
+@dataclass(frozen=True)
+class KeepProblem:
+    """The live records of a namespace, when some have to go: their features (n, d), and the namespace's key."""
+
+    names: tuple[str, ...]
+    features: NDArray[np.float16]
+    namespace: int = 0
+
+
 class Policy(Protocol):
     """Chooses among legal actions, and says how likely its choice was."""
 
@@ -242,6 +251,10 @@ class Policy(Protocol):
 
     def write(self, problem: WriteProblem) -> WriteChoice:
         """Choose one of the legal actions."""
+        ...
+
+    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+        """Return what each record is worth (n,); those worth least go first."""
         ...
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:

@@ -71,6 +71,22 @@ class Settings(BaseModel):
     train: bool = Field(
         True, description="with the extra learn, also train networks beside the agent, in a process of their own"
     )
+    max_records: int | None = Field(
+        None, ge=1, le=1_000_000_000, description="live records of a namespace; kept with the store, as in MemorySchema"
+    )
+    max_bytes: int | None = Field(
+        None, ge=1, le=2**60, description="bytes of a namespace's records; kept with the store, as in MemorySchema"
+    )
+    upkeep: Literal["on", "off"] = Field(
+        "on", description="keep order when a run ends or a budget is exceeded; off waits for consolidate()"
+    )
+    consolidate_seconds: float = Field(
+        0.0, ge=0, le=1_000_000, allow_inf_nan=False, description="also keep order so often, in the background; 0 never"
+    )
+    summarise: Literal["off", "medoid"] = Field(
+        "off",
+        description="of records that are much alike, keep the one in their middle; medoid does so without a model",
+    )
     strict: bool = Field(False, description="raise what would otherwise be counted and logged")
 
     @classmethod

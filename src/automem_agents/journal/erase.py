@@ -11,6 +11,9 @@ from automem_agents.journal import learners
 from automem_agents.journal import schema as t
 from automem_agents.journal.policies import forget_namespace
 from automem_agents.journal.records import log_changes
+from automem_agents.journal.upkeep import mark_name
+
+_OWN_WORDS = ("update", "alike")  # a child by one of these says what it says by itself
 
 
 def delete_records(connection: Connection, namespace: int, seqs: Sequence[int]) -> list[int]:
@@ -48,7 +51,7 @@ def _closure(connection: Connection, seqs: Sequence[int]) -> list[int]:
     gone, front = set(seqs), set(seqs)
     while front:
         down = connection.scalars(
-            select(t.lineage.c.child).where(t.lineage.c.parent.in_(front), t.lineage.c.relation != "update")
+            select(t.lineage.c.child).where(t.lineage.c.parent.in_(front), t.lineage.c.relation.not_in(_OWN_WORDS))
         )
         up = connection.scalars(
             select(t.lineage.c.parent).where(t.lineage.c.child.in_(front), t.lineage.c.relation == "merge")
@@ -75,6 +78,7 @@ def erase_namespace(connection: Connection, namespace: int, now: int) -> int:
     for table in (t.feedback, t.signals, t.messages, t.items, t.changes, t.decisions, t.records, t.turns):
         _delete(connection, table, table.c.namespace == namespace)
     _delete(connection, t.index_marks, t.index_marks.c.namespace == namespace)
+    _delete(connection, t.meta, t.meta.c.name == mark_name(namespace))
     _delete(connection, t.namespaces, t.namespaces.c.key == namespace)
     log_changes(connection, namespace, [None], "erase")
     connection.execute(insert(t.ledger).values(event="erase", numbers={"records": count}, recorded_at=now))

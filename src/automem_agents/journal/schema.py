@@ -112,7 +112,7 @@ lineage = Table(
     metadata,
     Column("child", _SEQ, ForeignKey("records.seq"), primary_key=True),
     Column("parent", _SEQ, ForeignKey("records.seq"), primary_key=True, index=True),
-    Column("relation", String, nullable=False),  # update | merge | summary
+    Column("relation", String, nullable=False),  # update | merge | alike | summary
 )
 
 messages = Table(

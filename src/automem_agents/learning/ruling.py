@@ -13,7 +13,7 @@ from automem_agents.learning.learner import Learner
 from automem_agents.policies.exploration import Explorer
 from automem_agents.policies.learned import LearnedPolicy, cluster_of, write_cluster
 from automem_agents.policies.rules import RulesPolicy
-from automem_agents.protocols import Policy, ReadChoice, ReadProblem, WriteChoice, WriteProblem
+from automem_agents.protocols import KeepProblem, Policy, ReadChoice, ReadProblem, WriteChoice, WriteProblem
 from automem_agents.types import Action
 
 EXPLORES_FROM = 20  # credited READs of a namespace; before, there is nothing to learn from what is tried
@@ -106,6 +106,10 @@ class RulingPolicy:
             return None
         verdict = learner.writes.verdict(problem.namespace, write_cluster(problem.features))
         return ruling.learned if (verdict.open if ruling.gated else not verdict.vetoed) else None
+
+    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+        """Value records as the rules do."""
+        return self.rules.keep(problem)
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the shares that the rules give."""

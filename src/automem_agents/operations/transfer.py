@@ -54,7 +54,7 @@ class ExportedRecord(BaseModel):
     valid_to: datetime | None = None
     state: State = State.LIVE
     parents: tuple[str, ...] = ()
-    relation: Literal["update", "merge", "summary"] = "update"
+    relation: Literal["update", "merge", "alike", "summary"] = "update"
     metadata: dict[str, Any] = {}
     recalled: int = 0
     used: int = 0

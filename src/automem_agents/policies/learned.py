@@ -15,7 +15,7 @@ from automem_agents.features import LEARNABLE, LEARNED_READ, WRITE
 from automem_agents.policies.rules import RulesPolicy
 from automem_agents.policies.trained import COLUMNS, RankerCorrection
 from automem_agents.policies.writing import WriteRule
-from automem_agents.protocols import ReadChoice, ReadProblem, ValueModel, WriteChoice, WriteProblem
+from automem_agents.protocols import KeepProblem, ReadChoice, ReadProblem, ValueModel, WriteChoice, WriteProblem
 from automem_agents.types import Action
 from automem_agents.values import TorchRanker
 from automem_agents.values.saved import Saved, readable
@@ -179,6 +179,10 @@ class LearnedPolicy:
         if model is None:
             return fixed
         return fixed + correction(model, fixed * SCALES[cluster], learnable(features)) / SCALES[cluster]
+
+    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+        """Value records as the rules do."""
+        return self.rules.keep(problem)
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the share (n, d) of each feature in each candidate's score, which is their sum."""

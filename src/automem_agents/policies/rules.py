@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automem_agents.protocols import Ints, ReadChoice, ReadProblem, WriteChoice, WriteProblem
+from automem_agents.protocols import Ints, KeepProblem, ReadChoice, ReadProblem, WriteChoice, WriteProblem
 from automem_agents.types import Action
 
 WEIGHTS = {"lexical": 1.0, "dense": 1.0, "neighbours": 0.25, "keep": 0.1, "speaker": 0.3}
 MIN_COSINE = 0.05
+KEEP_WEIGHTS = {
+    "keep": 1.0, "used": 2.0, "shown": 0.25, "keyed": 2.0, "trust": 0.5, "small_talk": -2.0, "repeats": -1.0,
+    "since_used": -0.1, "age": -0.05,
+}  # fmt: skip
 
 
 class RulesPolicy:
@@ -89,3 +93,9 @@ class RulesPolicy:
         if Action.ADD in problem.legal:
             return WriteChoice(Action.ADD, "new")
         return WriteChoice(Action.SKIP, "nothing else is allowed")
+
+    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+        """Return what each record is worth (n,): what its text looks worth, and above all how often it was used."""
+        weights = np.array([KEEP_WEIGHTS.get(name, 0.0) for name in problem.names])
+        values: NDArray[np.float64] = np.einsum("ij,j->i", problem.features.astype(np.float64), weights)
+        return values

@@ -22,11 +22,13 @@ from automem_agents.index.embedded import BROKEN, EmbeddedChroma
 from automem_agents.index.home import ChromaHome
 from automem_agents.index.server import connect, disconnect
 from automem_agents.journal import Journal, erase, records, schema
+from automem_agents.memory_schema import MemorySchema
 from automem_agents.protocols import Clock, Embedder, Floats, Ints, TokenCounter
 from automem_agents.settings import Settings
 from automem_agents.store.candidates import Candidates, find, nearest_slots
 from automem_agents.store.dense import DenseSearch
 from automem_agents.store.indexer import Indexer
+from automem_agents.store.stored_schema import StoredSchema
 from automem_agents.store.working_set import WorkingSet
 from automem_agents.text.costs import BlockCosts
 from automem_agents.types import Namespace, State
@@ -73,6 +75,7 @@ class MemoryStore:
         counter: counts tokens.
         clock: tells the time of what is recorded.
         chroma: the user's own Chroma client; None for the server that the settings name, or one in ``folder``.
+        schema: kinds of records and budgets; None for what the store was opened with before.
 
     Raises:
         EmbedderMismatch: if the store was written with another embedder.
@@ -87,6 +90,7 @@ class MemoryStore:
         counter: TokenCounter,
         clock: Clock,
         chroma: ClientAPI | None = None,
+        schema: MemorySchema | None = None,
     ) -> None:
         self.settings = settings
         self.embedder = CheckedEmbedder(embedder)
@@ -94,8 +98,10 @@ class MemoryStore:
         self.costs = BlockCosts(counter)
         self.clock = clock
         self.journal = Journal(folder, settings.busy_timeout)
+        self.schema = StoredSchema(self.journal)
         try:
             self._remember_embedder()
+            self.schema.settle(schema, settings.max_records, settings.max_bytes)
         except BaseException:
             self.journal.close()
             raise

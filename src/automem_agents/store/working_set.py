@@ -14,6 +14,7 @@ from automem_agents.index.exact import ExactIndex
 from automem_agents.index.growing import GrowingArray
 from automem_agents.index.lexical import LexicalIndex
 from automem_agents.journal.records import RecordRow, label_of
+from automem_agents.memory_schema import kind_of
 from automem_agents.protocols import Floats, Ints, TokenCounter
 from automem_agents.store.heard import Heard
 from automem_agents.store.names import Names
@@ -73,9 +74,11 @@ class WorkingSet:
         self._use = GrowingArray(np.uint16, 2)
         self._around = GrowingArray(np.int32, 2)
         self._date, self._speaker, self._run, self._session = (GrowingArray(np.int32) for _ in range(4))
+        self._kind, self._key = GrowingArray(np.int32), GrowingArray(np.int32)
         self._prints = GrowingArray(np.int64)
         self._messages: dict[int, int] = {}
         self.dates, self.speakers, self._runs, self._sessions = Names(), Names(), Names(), Names()
+        self._labels = Names()  # kinds and keys
         self.date_tokens = GrowingArray(np.int32)
         self._members: list[list[int]] = []
         self._speaker_counts: list[int] = []
@@ -100,7 +103,7 @@ class WorkingSet:
     def nbytes(self) -> int:
         """About how many bytes this holds."""
         if self._nbytes is None:
-            names = (self.dates, self.speakers, self._runs, self._sessions)
+            names = (self.dates, self.speakers, self._runs, self._sessions, self._labels)
             shared = sum(name.nbytes for name in names) + sum(column.nbytes for column in self._columns)
             self._nbytes = self._lexical.nbytes + shared + 400 * len(self._seqs)
         return self.exact.nbytes + self._nbytes
@@ -134,6 +137,8 @@ class WorkingSet:
         self._around.append(_NONE)
         self._prints.append(_number(row.fingerprint))
         self._run.append(_NONE if row.run_id is None else self._runs.number(row.run_id))
+        self._kind.append(self._labels.number(kind_of(row.kind, row.key)))
+        self._key.append(_NONE if row.key is None else self._labels.number(row.key))
         self._join_message(row)
         self._date.append(self._number_date(date))
         self._join_speaker(row.speaker)
@@ -234,6 +239,13 @@ class WorkingSet:
             wanted[self.slots(seqs)] = True
             mask &= wanted
         return mask
+
+    def labelled(self, names: Iterable[str]) -> Ints:
+        """Return the slots of live records whose kind or key is one of ``names``, newest record first."""
+        wanted = [number for name in names if (number := self._labels.find(name)) != _NONE]
+        of_them = np.isin(self._kind.view(), wanted) | np.isin(self._key.view(), wanted)
+        slots = np.flatnonzero(self._alive.view() & of_them)
+        return slots[np.argsort(-self._seqs.view()[slots])]
 
     def slots(self, seqs: Iterable[int]) -> Ints:
         """Return the slots of the records among ``seqs`` that are live here."""
