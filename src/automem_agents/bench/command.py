@@ -13,6 +13,8 @@ from automem_agents.bench.learning.command import EXAMPLES as LEARNING_EXAMPLES
 from automem_agents.bench.learning.command import learning
 from automem_agents.bench.options import budgets_of, exact_counter, names_of, progress, settings_of, wide_console
 from automem_agents.bench.report import Report, check_writable, print_report, write_json, write_rankings
+from automem_agents.bench.retention.command import EXAMPLES as RETENTION_EXAMPLES
+from automem_agents.bench.retention.command import retention
 from automem_agents.bench.rows import rows_of
 from automem_agents.bench.run import SYSTEMS, Plan, run, steps
 from automem_agents.bench.systems import WholeTurns
@@ -38,6 +40,7 @@ def _bench() -> None:
 
 
 bench_app.command("learning", no_args_is_help=True, epilog=LEARNING_EXAMPLES)(learning)
+bench_app.command("retention", no_args_is_help=True, epilog=RETENTION_EXAMPLES)(retention)
 
 
 @bench_app.command("conversations", no_args_is_help=True, epilog=_EXAMPLES)
