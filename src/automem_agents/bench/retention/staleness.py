@@ -48,11 +48,13 @@ class Arm:
 
     Attributes:
         given_keys: whether each statement comes with the key of its fact, as a perfect extractor would name it.
+        echoed: whether the agent's answer repeats the value of every other statement, without what it is of.
         options: passed on when the memory is opened.
     """
 
     name: str
     given_keys: bool = False
+    echoed: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -62,6 +64,7 @@ ARMS: Mapping[str, Arm] = {
         Arm("automem"),
         Arm("add_all", options={"policy": AddAll(), "learn": "off"}),
         Arm("given_keys", given_keys=True),
+        Arm("echoed", echoed=True),
     )
 }
 
@@ -123,7 +126,7 @@ def fresh_memory(embedder: Embedder, options: Mapping[str, object]) -> Iterator[
 def staleness(
     embedder: Embedder,
     users: int = 4,
-    arms: Sequence[str] = tuple(ARMS),
+    arms: Sequence[str] = ("automem", "add_all", "given_keys"),
     seed: int = 0,
     templates: int | None = None,
     settings: Mapping[str, object] | None = None,
@@ -187,21 +190,28 @@ class _Listener:
             said["key"] = told.name
         messages = [said]
         if told.role == "user":
-            messages.append({"role": "assistant", "content": self._random.choice(ACKNOWLEDGEMENTS)})
+            messages.append({"role": "assistant", "content": self._answer(position, told)})
         if self._recalled:
             messages = with_recall(messages, self._recalled, self._random)
             self._given.add(position)
             self._recalled = ""
         return self._run.observe(messages, turn_id=f"{self._user}/{position}")
 
+    def _answer(self, position: int, told: Told) -> str:
+        if self._arm.echoed and told.value and position % 2:
+            return _echo(told)
+        return self._random.choice(ACKNOWLEDGEMENTS)
+
     def _ask(self, changed: Told, after: int) -> None:
         """Ask for a fact; the next turn has what was recalled in its prompt."""
         recall = self._memory.recall(_QUESTIONS[changed.name], max_tokens=TOKENS, user_id=self._user)
         old = self._values[changed.name][:-1]
-        texts = [hit.record.text for hit in recall.hits if self._is_about(hit.record, changed.name)]
-        shown = [text for text in texts if mentions(text, changed.value)]
-        stale = [text for text in texts if text not in shown and any(mentions(text, value) for value in old)]
-        self._tally.note("current", changed.name, bool(shown), after=after)
+        about = [hit.record for hit in recall.hits if self._is_about(hit.record, changed.name)]
+        shown = [record for record in about if mentions(record.text, changed.value)]
+        stale = [
+            record for record in about if record not in shown and any(mentions(record.text, value) for value in old)
+        ]
+        self._tally.note("current", changed.name, not all(map(self._is_answer, shown)), after=after)
         self._tally.note("superseded", changed.name, bool(stale), after=after)
         self._recalled = recall.text
 
@@ -216,7 +226,7 @@ class _Listener:
     def _touched(self, receipt: Receipt, told: Told) -> bool:
         """Tell whether a turn replaced a record that it must leave alone: any but an earlier one of its own kind."""
         own = told.name if _TRAPS[told.name].about else None
-        written = [record for record in map(self._get, receipt.record_ids) if record.text not in ANSWERS]
+        written = [record for record in map(self._get, receipt.record_ids) if not self._is_answer(record)]
         parents = [self._get(parent) for record in written for parent in record.parents]
         return any(self._told[self._source(parent)].name != own for parent in parents)
 
@@ -227,16 +237,19 @@ class _Listener:
         """Count, once all is told: old values in histories, duplicates, and recalled text that was stored."""
         live = self._memory.records(limit=None, user_id=self._user)
         self._histories(live)
-        said = [self._told[self._source(record)] for record in live if record.text not in ANSWERS]
+        said = [self._told[self._source(record)] for record in live if not self._is_answer(record)]
         for told, records in Counter(self._told[each.origin] for each in said).items():
             self._tally.note("duplicate", told.name or f"{self._user}/{told.origin}", records - 1, records)
         ever = self._memory.records(limit=None, tombstones=True, user_id=self._user)
         stored = [record for record in ever if self._source(record) in self._given and self._is_injected(record)]
         self._tally.note("injected", self._user, len(stored), len(self._given))
 
+    def _is_answer(self, record: MemoryRecord) -> bool:
+        return record.text in ANSWERS or record.text == _echo(self._told[self._source(record)])
+
     def _is_injected(self, record: MemoryRecord) -> bool:
         """Tell whether a record has more in it than was said."""
-        return record.text not in (self._told[self._source(record)].text, *ANSWERS)
+        return record.text != self._told[self._source(record)].text and not self._is_answer(record)
 
     def _histories(self, live: Iterable[MemoryRecord]) -> None:
         for name, values in self._values.items():
@@ -244,6 +257,10 @@ class _Listener:
             past = [r for n in newest for r in self._memory.history(n, user_id=self._user) if r.id not in newest]
             found = [any(mentions(record.text, value) for record in past) for value in values[:-1]]
             self._tally.note("history", name, sum(found), len(found))
+
+
+def _echo(told: Told) -> str:
+    return f"Noted: {told.value}."
 
 
 def with_recall(messages: Sequence[dict[str, object]], recalled: str, random: Random) -> list[dict[str, object]]:
