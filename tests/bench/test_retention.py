@@ -1,0 +1,148 @@
+"""Keeping a part: what is heard, what each arm keeps, what is recalled from it, and the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from automem_agents.bench.dataset import Conversation
+from automem_agents.bench.retention.admission import Kept, Reader, admission, chosen, steps, wanted
+from automem_agents.bench.retention.arms import EVERYTHING, MODELS, Values, by_use
+from automem_agents.bench.retention.heard import Heard, hear
+from automem_agents.bench.retention.rows import rows_of
+from automem_agents.features import WRITE
+from automem_agents.testing import HashEmbedder
+from automem_agents.text.tokens import TiktokenCounter
+
+from .conftest import log
+from .learning_talks import talk
+
+pytestmark = pytest.mark.any_index
+
+
+@pytest.fixture(scope="module")
+def heard(counter: TiktokenCounter) -> list[Heard]:
+    talks = [talk(number, source) for source in ("chats", "logs") for number in range(3)]
+    return [hear(one, {}, HashEmbedder(64), counter) for one in talks]
+
+
+def _done(heard: Sequence[Heard], arms: Sequence[str], shares: Sequence[int]) -> list[Kept]:
+    return list(admission(heard, arms, shares, Reader(HashEmbedder(64), 100)))
+
+
+def test_every_turn_is_heard_with_what_was_seen_before_it_was_stored(heard: list[Heard]) -> None:
+    first = heard[0]
+    assert first.features.shape == (len(first.talk.turns), len(WRITE.names)) == (12, len(WRITE.names))
+    assert first.column("opening").tolist() == [1] + [0] * 11
+    assert first.column("nearest")[0] == 0 < first.column("nearest")[3]
+    assert first.links.tolist() == [1, 0] * 6
+    assert heard[3].column("assistant").tolist() == [0, 1] * 6
+
+
+def test_what_comes_later_changes_nothing_that_was_seen(counter: TiktokenCounter, heard: list[Heard]) -> None:
+    whole = heard[0].talk
+    (session,) = whole.sessions
+    shorter = Conversation(
+        id=whole.id, source="x", sessions=(session.model_copy(update={"turns": session.turns[:7]}),), questions=()
+    )
+    assert np.array_equal(hear(shorter, {}, HashEmbedder(64), counter).features, heard[0].features[:7])
+
+
+def test_a_repeat_is_heard_as_the_others(counter: TiktokenCounter) -> None:
+    found = hear(Conversation.model_validate(log()), {}, HashEmbedder(64), counter)
+    assert len(found) == 5
+    assert found.column("assistant").tolist() == [0, 1, 0, 1, 0]
+
+
+def test_budgets_are_kept(heard: list[Heard]) -> None:
+    for one in _done(heard[:3], ["random", "recency", "rules", "lfu", "linear", "oracle"], [20, 50]):
+        whole = next(h for h in heard if h.talk.id == one.conversation)
+        if one.unit == "turns":
+            assert one.records == round(len(whole) * one.share / 100)
+        else:
+            assert one.tokens <= whole.costs.sum() * one.share / 100
+
+
+def test_hindsight_keeps_all_and_is_never_beaten(heard: list[Heard]) -> None:
+    found = _done(heard, ["random", "length", "rules", "lru", "linear", "oracle"], [20, 50])
+    best = {(k.conversation, k.share): k.evidence.sum() for k in found if (k.arm, k.unit) == ("oracle", "turns")}
+    assert all(best[one.talk.id, 50] == one.links.sum() for one in heard)
+    for one in found:
+        if one.unit == "turns" and one.arm != EVERYTHING:
+            assert one.evidence.sum() <= best[one.conversation, one.share]
+
+
+def test_what_is_not_kept_is_not_recalled(heard: list[Heard]) -> None:
+    one = heard[0]
+    reader = Reader(HashEmbedder(64), 100)
+    kept = np.array([0, 3, 5])
+    shown = reader.shown(one, kept)
+    assert len(shown) == len(one.evidence)
+    assert {turn for turns in shown for turn in turns} <= set(kept.tolist())
+    assert all(sum(one.costs[turn] for turn in turns) <= 100 for turns in shown)
+    assert reader.shown(one, np.array([], np.int64)) == [[] for _ in one.evidence]
+    (found,) = [k for k in _done([one], ["recency"], [20]) if k.arm == "recency" and k.unit == "turns"]
+    assert (found.recall <= found.evidence).all()
+
+
+def test_ties_go_to_the_earlier_turn() -> None:
+    assert chosen(np.zeros(4), np.ones(4, np.int64), 50, "turns").tolist() == [0, 1]
+
+
+def test_of_turns_used_alike_the_later_is_worth_more() -> None:
+    shown = [[0], [0, 3], [0, 2]]
+    assert np.argsort(by_use("lfu", shown, 4)).tolist() == [1, 2, 3, 0]
+    assert np.argsort(by_use("lru", shown, 4)).tolist() == [1, 3, 0, 2]
+    assert by_use("lfu", [], 3).argsort().tolist() == [0, 1, 2]
+
+
+def test_use_by_a_question_does_not_keep_what_that_question_wants(heard: list[Heard]) -> None:
+    one = heard[0]
+    everything = [[turn] for (turn,) in one.evidence]  # each question recalls what answers it, and nothing else
+    whole = next(k for k in _done([one], ["lfu"], [50]) if k.arm == "lfu" and k.unit == "turns")
+    assert whole.evidence.sum() < len(everything)  # hindsight of its own question would keep all of them
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("linear")])
+def test_a_model_never_learns_from_what_it_is_used_on(heard: list[Heard], name: str) -> None:
+    first, second = heard[:2]
+    whole = first.talk
+    asked_less = Conversation(id=whole.id, source=whole.source, sessions=whole.sessions, questions=whole.questions[:1])
+    changed = Heard(asked_less, first.costs, first.features)
+    before, after = Values(heard, 0), Values([changed, *heard[1:]], 0)
+    assert np.array_equal(after.of(name, changed, "turns"), before.of(name, first, "turns"))
+    assert not np.array_equal(after.of(name, second, "turns"), before.of(name, second, "turns"))
+
+
+def test_a_model_of_one_source_does_not_see_the_other(heard: list[Heard]) -> None:
+    alone, together = Values(heard[:3], 0), Values(heard, 0)
+    assert np.array_equal(alone.of("linear", heard[0], "turns"), together.of("linear", heard[0], "turns"))
+    mixed = together.of("linear-mixed", heard[0], "turns")
+    assert not np.array_equal(alone.of("linear-mixed", heard[0], "turns"), mixed)
+
+
+def test_facts_are_told_from_chatter(heard: list[Heard]) -> None:
+    found = rows_of(_done(heard, ["rules", "linear", "random"], [50]), wanted(heard))
+    kept = {(row.source, row.system): row.evidence_kept for row in found if row.unit == "turns"}
+    assert kept["chats", "linear"] == kept["logs", "linear"] == 1
+    assert kept["chats", "rules"] < 1
+
+
+def test_rows(heard: list[Heard]) -> None:
+    done = _done(heard, ["rules", "linear"], [20, 50])
+    assert len(done) == len(heard) * (2 + 2 * 2 * 2)
+    assert steps(len(heard), ["rules", "linear"], [20, 50]) == len(heard) * 9
+    rows = rows_of(done, wanted(heard))
+    assert len(rows) == 2 * 2 * (1 + 2 * 2)
+    for row in rows:
+        assert 0 <= row.evidence_kept <= 1
+        assert row.low is not None
+        assert row.high is not None
+        assert row.low <= row.recall <= row.high
+        assert (row.evidence_difference is None) == (row.system == "rules") or row.system == EVERYTHING
+        assert (row.n, row.links, row.conversations) == (18, 18, 3)
+    whole = [row for row in rows if row.system == EVERYTHING]
+    assert {row.evidence_kept for row in whole} == {1.0}
+    assert {row.gain.mean for row in whole} == {0.0}
