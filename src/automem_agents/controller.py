@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from automem_agents._async import to_async
 from automem_agents.clock import SystemClock
@@ -19,8 +19,8 @@ from automem_agents.guarded import guarded_observe, guarded_read
 from automem_agents.health import Health, health_of
 from automem_agents.journal.decisions import newest_decisions
 from automem_agents.learning.learning import Learning
-from automem_agents.operations.checks import checked_count, checked_path, checked_query
-from automem_agents.operations.consolidate import consolidate
+from automem_agents.memory_schema import MemorySchema
+from automem_agents.operations.checks import checked_age, checked_count, checked_path, checked_query
 from automem_agents.operations.explain import explain
 from automem_agents.operations.feedback import Credit, feedback_on_decision, feedback_on_run, no_credit
 from automem_agents.operations.ids import new_id
@@ -30,9 +30,10 @@ from automem_agents.operations.messages import Messages, Turn, checked_turn
 from automem_agents.operations.read import ReadRequest
 from automem_agents.operations.transcript import Retention, Transcript
 from automem_agents.operations.transfer import ImportReport, export_file, import_file
+from automem_agents.operations.upkeep import vacuum
 from automem_agents.operations.write import observe
 from automem_agents.policies import RulesPolicy
-from automem_agents.protocols import Clock, Embedder, Policy, Scrubber, TokenCounter
+from automem_agents.protocols import Clock, Embedder, Policy, Scrubber, Summariser, TokenCounter
 from automem_agents.record_verbs import RecordVerbs
 from automem_agents.scope import Defaults, Scope, read_config
 from automem_agents.settings import Settings
@@ -51,6 +52,7 @@ from automem_agents.types import (
     checked_id,
     optional_id,
 )
+from automem_agents.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -73,9 +75,15 @@ class MemoryController(RecordVerbs):
     """
 
     def __init__(
-        self, store: MemoryStore, policy: Policy, defaults: Defaults, scrubber: Scrubber | None = None
+        self,
+        store: MemoryStore,
+        policy: Policy,
+        defaults: Defaults,
+        scrubber: Scrubber | None = None,
+        summariser: Summariser | None = None,
     ) -> None:
         super().__init__(store, policy, defaults, scrubber)
+        self._upkeep = Upkeep(store, lambda: self.policy, summariser)
         self._learning: Learning | None = None
         if store.settings.learn != "off" and isinstance(policy, RulesPolicy):
             self._learning = Learning(store, policy, self._log)
@@ -95,6 +103,8 @@ class MemoryController(RecordVerbs):
         token_counter: TokenCounter | None = None,
         policy: Policy | None = None,
         scrubber: Scrubber | None = None,
+        summariser: Summariser | None = None,
+        schema: MemorySchema | Mapping[str, Any] | None = None,
         clock: Clock | None = None,
         **settings: object,
     ) -> Self:
@@ -108,6 +118,8 @@ class MemoryController(RecordVerbs):
             token_counter: default is cl100k_base if its vocabulary is on the machine, else an estimate.
             policy: default is the rules.
             scrubber: removes from every text what must not be stored.
+            summariser: writes one record for several that are alike, when order is kept; default is none.
+            schema: kinds of records, budgets, and what every recall shows; default is what the store was opened with.
             clock: tells the time.
             settings: see ``Settings``.
 
@@ -123,8 +135,9 @@ class MemoryController(RecordVerbs):
             token_counter or default_counter(),
             clock or SystemClock(),
             chroma,
+            None if schema is None else MemorySchema.of(schema),
         )
-        return cls(store, policy or RulesPolicy(), defaults, scrubber)
+        return cls(store, policy or RulesPolicy(), defaults, scrubber, summariser)
 
     @classmethod
     def from_config(cls, config: Mapping[str, object] | str | PathLike[str]) -> Self:
@@ -232,7 +245,11 @@ class MemoryController(RecordVerbs):
         )
         if dropped is not None:
             self._log.add(namespace, dropped)
+        self._stored(namespace, receipt)
         return receipt
+
+    def _stored(self, namespace: Namespace, receipt: Receipt) -> None:
+        self._upkeep.stored(namespace, len(receipt.decisions))
 
     def feedback(
         self, token: str, score: float | str, *, cited: Sequence[str] = (), key: str | None = None
@@ -257,8 +274,11 @@ class MemoryController(RecordVerbs):
 
     def _end_run(self, namespace: Namespace, run_id: str) -> None:
         """Take it that the last answer of a run stood."""
-        if self._learning is not None and not self.store.journal.closed:
+        if self.store.journal.closed:
+            return
+        if self._learning is not None:
             self._learning.recorder.end(namespace, run_id)
+        self._upkeep.ended(namespace)
 
     def _feedback_on_run(
         self, namespace: Namespace, run_id: str, score: float | str, key: str | None
@@ -267,12 +287,30 @@ class MemoryController(RecordVerbs):
         return feedback_on_run(self.store, namespace, run_id, score, key, self._credit)
 
     def _removed(self, namespaces: Sequence[Namespace]) -> None:
+        for namespace in namespaces:
+            self._upkeep.forget(namespace)
         if self._learning is not None:
             self._learning.forget(namespaces)
 
-    def consolidate(self, **scope: Unpack[Scope]) -> list[Decision]:
-        """Merge exact and near duplicates; each decision can be undone."""
-        return consolidate(self.store, self._defaults.namespace(scope))
+    def consolidate(self, *, dry_run: bool = False, **scope: Unpack[Scope]) -> list[Decision]:
+        """Keep order now: let what is too old expire, merge duplicates, prune to the budgets; each can be undone.
+
+        Args:
+            dry_run: only say what would be done; nothing is changed or logged.
+        """
+        self._log.flush()
+        return self._upkeep.consolidate(self._defaults.namespace(scope), dry_run=dry_run)
+
+    def vacuum(self, *, older_than: timedelta = timedelta(0), **scope: Unpack[Scope]) -> int:
+        """Physically remove tombstones and what was skipped, so that no undo brings them back; return how many went.
+
+        Args:
+            older_than: only those that were taken out of recall so long ago.
+
+        Raises:
+            InvalidInput, ScopeRequired: if an argument is wrong.
+        """
+        return vacuum(self.store, self._defaults.namespace(scope).key, checked_age("older_than", older_than))
 
     def transcript(
         self,
@@ -368,29 +406,33 @@ class MemoryController(RecordVerbs):
         namespace = self._defaults.namespace(scope)
 
         def observed(turn: Turn) -> Receipt:
-            return observe(self.store, self.policy, namespace, turn, self._scrubber)
+            receipt = observe(self.store, self.policy, namespace, turn, self._scrubber)
+            self._stored(namespace, receipt)
+            return receipt
 
         return import_file(self.store, namespace, checked_path("path", path), observed, on_turn)
 
     def health(self) -> Health:
         """Return the state of the store, as ``automem-agents doctor`` shows it."""
         self._log.flush()
-        return health_of(self.store, self._guard, self._learning)
+        return health_of(self.store, self._guard, self._learning, self._upkeep.failures)
 
     def flush(self, timeout: float = 60.0) -> bool:
-        """Log pending decisions, learn and train from what is known of them, and wait until Chroma has caught up.
+        """Log pending decisions, learn and train from what is known of them, and wait for upkeep and for Chroma.
 
-        Returns False if training or Chroma took longer than ``timeout`` seconds.
+        Returns False if any of it took longer than ``timeout`` seconds.
         """
         self._log.flush()
         until = time.monotonic() + timeout
         learned = self._learning is None or self._learning.finish(timeout)
-        return self.store.catch_up(max(0.0, until - time.monotonic())) and learned
+        kept = self._upkeep.wait(max(0.0, until - time.monotonic()))
+        return self.store.catch_up(max(0.0, until - time.monotonic())) and learned and kept
 
     def close(self) -> None:
         """Log pending decisions and close the store; a second call does nothing."""
         if not self.store.journal.closed:
             try:
+                self._upkeep.close()
                 self._log.flush()
                 if self._learning is not None:
                     self._learning.close()
@@ -417,6 +459,7 @@ class MemoryController(RecordVerbs):
     aobserve = to_async(observe)
     afeedback = to_async(feedback)
     aconsolidate = to_async(consolidate)
+    avacuum = to_async(vacuum)
     aexplain = to_async(explain)
     aflush = to_async(flush)
     aclose = to_async(close)

@@ -21,6 +21,7 @@ from automem_agents.journal.schema import (
     signals,
 )
 from automem_agents.learning.learning import Learning
+from automem_agents.operations.upkeep import order_of
 from automem_agents.store import MemoryStore
 from automem_agents.store.index_status import IndexState, IndexStatus
 from automem_agents.types import Operation, State
@@ -52,6 +53,7 @@ class Health:
         signals: how often what was noted, by kind: tools that failed, runs that died, answers that didn't fit.
         learned_from: READs that something was learned from.
         learning: what is known about that, by kind of namespace, and whether it rules; empty if memory doesn't learn.
+        order: how full the fullest namespace is, by budget; how much tombstones take; what the last pass did.
         index: what Chroma is doing, why, and how long it takes until it has what was written.
         indexed_namespaces: how many have a collection in Chroma.
         index_lag: changes that Chroma has yet to see, in those.
@@ -76,6 +78,7 @@ class Health:
     signals: Mapping[str, int]
     learned_from: int
     learning: Mapping[str, str]
+    order: Mapping[str, str]
     index: IndexStatus
     indexed_namespaces: int
     index_lag: int
@@ -93,8 +96,12 @@ class Health:
         return self.index.state is IndexState.FAILED
 
 
-def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None) -> Health:
-    """Look at a store without changing it."""
+def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None, upkeep_failures: int = 0) -> Health:
+    """Look at a store without changing it.
+
+    Args:
+        upkeep_failures: how often keeping order failed, in this process.
+    """
     with store.journal.read() as connection:
 
         def count(table: object) -> int:
@@ -119,6 +126,7 @@ def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None
             signals=noted,
             learned_from=count(credits),
             learning={} if learning is None else learning.state(),
+            order=order_of(store, connection),
             index=store.indexer.status(),
             indexed_namespaces=connection.scalar(_INDEXED) or 0,
             index_lag=lag,
@@ -126,7 +134,7 @@ def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None
             recalls_by_chroma=store.dense.served,
             breaker="paused" if guard.paused else "closed",
             index_breaker="paused" if store.dense.guard.paused else "closed",
-            failures=_failures(store, guard, learning),
+            failures=_failures(store, guard, learning, upkeep_failures),
             sizes=store.sizes(),
             warnings=(
                 *_warnings(store.counter.name, stored_with),
@@ -135,8 +143,9 @@ def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None
         )
 
 
-def _failures(store: MemoryStore, guard: Guard, learning: Learning | None) -> dict[str, int]:
-    beside = {"index": store.indexer.failures, "learning": 0 if learning is None else learning.failures}
+def _failures(store: MemoryStore, guard: Guard, learning: Learning | None, upkeep: int) -> dict[str, int]:
+    learned = 0 if learning is None else learning.failures
+    beside = {"index": store.indexer.failures, "learning": learned, "upkeep": upkeep}
     return {**guard.counts, **{name: number for name, number in beside.items() if number}}
 
 

@@ -82,8 +82,8 @@ class MemorySchema(_Frozen):
     kinds: Mapping[Name, KindRules] = Field(default_factory=dict)
     max_records: Count | None = None
     max_bytes: Bytes | None = None
-    always_include: tuple[Name, ...] = Field((), max_length=64)
-    always_include_tokens: int = Field(200, ge=0, le=1_000_000)
+    always_include: tuple[Name, ...] = Field(default=(), max_length=64)
+    always_include_tokens: int = Field(default=200, ge=0, le=1_000_000)
 
     @model_validator(mode="before")
     @classmethod

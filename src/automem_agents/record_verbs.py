@@ -81,7 +81,9 @@ class RecordVerbs:
         said = {"role": role, "content": content, "name": speaker, "key": key, "kind": kind, "source": source}
         more = {"date": date, "occurred_at": occurred_at, "metadata": {} if metadata is None else metadata}
         turn = checked_turn({**said, **more}, turn_id, run_id, session)
-        return observe(self.store, None, namespace, turn, self._scrubber)
+        receipt = observe(self.store, None, namespace, turn, self._scrubber)
+        self._stored(namespace, receipt)
+        return receipt
 
     def search(
         self,
@@ -218,6 +220,9 @@ class RecordVerbs:
             return self.store.erase(namespaces, wait)
         finally:
             self._removed(namespaces)
+
+    def _stored(self, namespace: Namespace, receipt: Receipt) -> None:
+        """Take note of what was stored."""
 
     def _removed(self, namespaces: Sequence[Namespace]) -> None:
         """Drop what is held in memory of namespaces that were erased, or, if none is named, of records that were."""

@@ -20,7 +20,7 @@ Run = Callable[..., Result]
 COMMANDS = sorted(get_group(app).commands)
 EXPECTED = (
     "add bench consolidate decisions delete demo doctor erase evaluate explain export feedback forget get history "
-    "import policy records reembed search undo update"
+    "import policy records reembed search undo update vacuum"
 )
 # one call of each command that reads, on a folder that is no store
 READING = [
@@ -38,6 +38,7 @@ READING = [
     ("explain", "dec_1"),
     ("feedback", "dec_1", "-1"),
     ("consolidate",),
+    ("vacuum", "--yes"),
     ("evaluate",),
     ("policy", "list"),
     ("doctor",),

@@ -1,4 +1,4 @@
-"""Commands on decisions: decisions, explain, feedback, consolidate."""
+"""Commands on decisions: decisions, explain, feedback."""
 
 from __future__ import annotations
 
@@ -90,17 +90,3 @@ def _score(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-@commands.command(rich_help_panel=_PANEL, epilog=examples("consolidate --user ada"))
-def consolidate(
-    user: User,
-    agent: Agent = None,
-    app: App = DEFAULT_APP,
-    store: Store = DEFAULT_STORE,
-    output: Output = Format.TABLE,
-) -> None:
-    """Merge exact and near duplicates; each merge can be undone."""
-    with opened(store, user, agent, app) as memory:
-        made = memory.consolidate()
-    emit(output, made, lambda: decisions_table(made))

@@ -73,6 +73,7 @@ def _health_view(health: Health) -> RenderableType:
             "records": f"{health.live} live, {health.tombstones} superseded or forgotten, in {where}",
             "decisions": f"{health.decisions}, {health.feedback} feedback, {sum(health.signals.values())} signals",
             **{f"learning, {kind}": line for kind, line in health.learning.items()},
+            **{f"order, {name}": line for name, line in health.order.items()},
             "index": _index_text(health),
             "time to index": _time_text(health.index.time_to_indexed),
             "recalls by Chroma": _share_text(health),

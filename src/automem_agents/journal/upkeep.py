@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, LargeBinary, bindparam, case, cast, delete, func, insert, or_, select
+from sqlalchemy import BindParameter, Connection, LargeBinary, bindparam, case, cast, delete, func, insert, or_, select
 
 from automem_agents.journal import schema as t
 from automem_agents.journal.records import RecordRow
@@ -17,10 +17,10 @@ DEAD = (State.SUPERSEDED, State.FORGOTTEN, State.SKIPPED)
 _REMOVALS = ("supersede", "forget", "erase")
 _MARK = "upkeep/"
 
-_NAMESPACE = bindparam("in_namespace")
+_NAMESPACE: BindParameter[int] = bindparam("in_namespace")
 _OWNED = t.records.c.namespace == _NAMESPACE
 _STATES = t.records.c.state.in_(bindparam("states", expanding=True))
-_SEQS = bindparam("seqs", expanding=True)
+_SEQS: BindParameter[int] = bindparam("seqs", expanding=True)
 _BYTES = (
     func.length(cast(t.records.c.text, LargeBinary))
     + func.length(t.records.c.vector)
@@ -31,6 +31,9 @@ _LOADS = (
     .where(_OWNED, _STATES)
     .group_by(t.records.c.kind, t.records.c.key.is_not(None))
 )
+_HELD = select(
+    t.records.c.namespace, t.records.c.state, func.count().label("records"), func.sum(_BYTES).label("nbytes")
+).group_by(t.records.c.namespace, t.records.c.state)
 _OLDEST = select(func.min(t.records.c.recorded_at)).where(_OWNED, t.records.c.state == State.LIVE)
 _DISTINCT = select(func.count(), func.count(t.records.c.fingerprint.distinct())).where(
     _OWNED, t.records.c.state == State.LIVE
@@ -60,6 +63,7 @@ _DEAD = (
     .where(_OWNED, _STATES)
     .order_by(t.records.c.valid_to, t.records.c.seq)
 )
+_FILED = select(t.namespaces.c.key).where(t.namespaces.c.key == _NAMESPACE)
 _LOST = (
     select(func.count())
     .select_from(t.changes.outerjoin(t.records, t.records.c.seq == t.changes.c.record_seq))
@@ -72,6 +76,15 @@ class Load(NamedTuple):
 
     kind: str
     keyed: bool
+    records: int
+    nbytes: int
+
+
+class Held(NamedTuple):
+    """How many records of a state a namespace has, and their bytes."""
+
+    namespace: int
+    state: str
     records: int
     nbytes: int
 
@@ -112,9 +125,15 @@ def loads(connection: Connection, namespace: int, states: Sequence[State]) -> li
     return [Load(*row) for row in connection.execute(_LOADS, {"in_namespace": namespace, "states": list(states)})]
 
 
+def by_namespace(connection: Connection) -> list[Held]:
+    """Return what all namespaces hold, by state."""
+    return [Held(*row) for row in connection.execute(_HELD)]
+
+
 def oldest_live(connection: Connection, namespace: int) -> int | None:
     """Return when the oldest live record was stored, None if there is none."""
-    return connection.scalar(_OLDEST, {"in_namespace": namespace})
+    found: int | None = connection.scalar(_OLDEST, {"in_namespace": namespace})
+    return found
 
 
 def repeated(connection: Connection, namespace: int) -> tuple[int, int]:
@@ -168,6 +187,11 @@ def remove(connection: Connection, namespace: int, seqs: Sequence[int], now: int
 def lost(connection: Connection, decision_seq: int) -> int:
     """Return how many of the records that a decision changed were physically removed."""
     return connection.scalar(_LOST, {"decision": decision_seq}) or 0
+
+
+def is_filed(connection: Connection, namespace: int) -> bool:
+    """Tell whether a namespace is there: it may have been erased meanwhile."""
+    return connection.scalar(_FILED, {"in_namespace": namespace}) is not None
 
 
 def mark_name(namespace: int) -> str:

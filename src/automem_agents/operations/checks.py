@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def checked_count(name: str, value: object, least: int, most: int = 1_000_000) -
         raise InvalidInput(f"{name} must be a whole number, not {value!r}")
     if not least <= value <= most:
         raise InvalidInput(f"{name} must be from {least} to {most:,}, not {value}")
+    return value
+
+
+def checked_age(name: str, value: object) -> timedelta:
+    """Return a time span that is not negative.
+
+    Raises:
+        InvalidInput: if it isn't one.
+    """
+    if not isinstance(value, timedelta) or value < timedelta(0):
+        raise InvalidInput(f"{name} must be a timedelta that is not negative, not {value!r}")
     return value
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 from automem_agents.errors import Conflict, Erased, InvalidInput
 from automem_agents.journal import records
 from automem_agents.journal.decisions import decision_by_id, effects_of, insert_decisions, mark_undone
+from automem_agents.journal.upkeep import lost
 from automem_agents.operations.log import as_decision, explicit_decision, load_decision
 from automem_agents.store import MemoryStore
 from automem_agents.types import Action, Decision, Namespace, Operation, State
@@ -69,6 +70,8 @@ def _undoable(connection: Connection, row: Row[Any]) -> list[Row[Any]]:
     if row.undone:
         raise Conflict(f"{row.id} was undone before")
     effects = effects_of(connection, row.seq)
+    if gone := lost(connection, row.seq):
+        raise Erased(f"{gone} of the records that {row.id} changed were physically removed since")
     if not effects:
         if row.reason == "erased":
             raise Erased(f"the records of {row.id} were physically removed")

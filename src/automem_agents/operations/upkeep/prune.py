@@ -1,0 +1,74 @@
+"""PRUNE: what is worth least goes, until the budgets hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automem_agents.errors import PolicyError
+from automem_agents.features import KEEP
+from automem_agents.journal.records import RecordRow
+from automem_agents.operations.upkeep.budget import live_bytes_allowed, target
+from automem_agents.operations.upkeep.snapshot import Snapshot
+from automem_agents.operations.upkeep.step import Step
+from automem_agents.protocols import KeepProblem, Policy
+from automem_agents.types import Action
+
+
+def beyond(snapshot: Snapshot, policy: Policy, gone: set[int]) -> Iterator[Step]:
+    """Yield a step for each cap and budget that is exceeded; the values are only asked for where one is.
+
+    Args:
+        gone: records that steps before take away; those of these steps are added.
+    """
+    order: list[int] | None = None
+    for reason, among, excess in _excesses(snapshot, gone):
+        if order is None:
+            order = np.argsort(_values(snapshot, policy), kind="stable").tolist()
+        chosen = _least(snapshot, order, gone, among, excess)
+        if chosen:
+            gone.update(row.seq for row in chosen)
+            yield Step(Action.PRUNE, reason, chosen, for_budget=True)
+
+
+def _excesses(snapshot: Snapshot, gone: set[int]) -> Iterator[tuple[str, str | None, tuple[int, bool]]]:
+    """Yield what is exceeded: why, of which kind (None for all), and by how many records, or bytes if that is true."""
+    schema = snapshot.schema
+    for kind, rules in schema.kinds.items():
+        count = sum(row.seq not in gone and snapshot.kind(row) == kind for row in snapshot.rows) if rules.cap else 0
+        if rules.cap and count > rules.cap:
+            yield f"cap of kind {kind}: {count} of {rules.cap}", kind, (count - target(rules.cap), False)
+    count = len(snapshot.rows) - len(gone)
+    if schema.max_records and count > schema.max_records:
+        yield f"budget: {count} of {schema.max_records} records", None, (count - target(schema.max_records), False)
+    allowed = live_bytes_allowed(schema)
+    if allowed:
+        here = np.array([row.seq not in gone for row in snapshot.rows], np.bool_)
+        held = int(snapshot.nbytes[here].sum())
+        if held > allowed:
+            yield f"budget: {held} of {allowed} bytes", None, (held - target(allowed), True)
+
+
+def _least(
+    snapshot: Snapshot, order: Sequence[int], gone: set[int], among: str | None, excess: tuple[int, bool]
+) -> list[RecordRow]:
+    """Return the least valuable records that make up for an excess."""
+    left, in_bytes = excess
+    chosen: list[RecordRow] = []
+    for at in order:
+        if left <= 0:
+            break
+        row = snapshot.rows[at]
+        if row.seq not in gone and snapshot.may_go(row) and among in (None, snapshot.kind(row)):
+            chosen.append(row)
+            left -= int(snapshot.nbytes[at]) if in_bytes else 1
+    return chosen
+
+
+def _values(snapshot: Snapshot, policy: Policy) -> NDArray[np.float64]:
+    values = np.asarray(policy.keep(KeepProblem(KEEP.names, snapshot.records, snapshot.namespace)), np.float64)
+    if values.shape != (len(snapshot.rows),) or not np.isfinite(values).all():
+        raise PolicyError(f"the policy {policy.name} must give a finite value for each of {len(snapshot.rows)} records")
+    return values
