@@ -12,12 +12,12 @@ from automem_agents.bench.retention.endurance import Endurance
 from automem_agents.bench.retention.staleness import TOKENS, StaleRow
 
 
-def staleness_table(rows: Sequence[StaleRow], title: str = "facts that change") -> Table:
+def staleness_table(rows: Sequence[StaleRow], title: str = "facts that change", over: str = "templates") -> Table:
     """Return shares with their bootstrap intervals by measure and group; by turns later for all templates only."""
-    heading = f"{title}: recalls within {TOKENS} tokens, share and 95 % bootstrap interval over templates"
+    heading = f"{title}: recalls within {TOKENS} tokens, share and 95 % bootstrap interval over {over}"
     rows = [row for row in rows if row.after is None or row.group == "all"]
     systems = list(dict.fromkeys(row.system for row in rows))
-    table = empty_table(heading, ["measure", "templates", "turns later"], [*systems, "n"])
+    table = empty_table(heading, ["measure", over, "turns later"], [*systems, "n"])
     found = {(row.measure, row.group, row.after, row.system): row for row in rows}
     for measure, group, after in dict.fromkeys((row.measure, row.group, row.after) for row in rows):
         mine = [found.get((measure, group, after, system)) for system in systems]

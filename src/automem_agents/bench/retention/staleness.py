@@ -22,6 +22,7 @@ from automem_agents.types import Action, MemoryRecord, Receipt
 
 AFTER = (0, 1, 10, 100)
 TOKENS = 500
+_SEEDS = 1000  # users of one seed
 QUOTING = "From what I know:"
 ANSWERS = (QUOTING, *ACKNOWLEDGEMENTS)
 _QUESTIONS = {template.name: template.question for group in GROUPS for template in TEMPLATES[group]}
@@ -57,6 +58,11 @@ class Arm:
     echoed: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def stream_only(self) -> bool:
+        """Whether it needs to know what each turn states."""
+        return self.given_keys or self.echoed
+
 
 ARMS: Mapping[str, Arm] = {
     arm.name: arm
@@ -67,6 +73,9 @@ ARMS: Mapping[str, Arm] = {
         Arm("echoed", echoed=True),
     )
 }
+
+
+STREAM_ARMS = ("automem", "add_all", "given_keys")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +135,7 @@ def fresh_memory(embedder: Embedder, options: Mapping[str, object]) -> Iterator[
 def staleness(
     embedder: Embedder,
     users: int = 4,
-    arms: Sequence[str] = ("automem", "add_all", "given_keys"),
+    arms: Sequence[str] = STREAM_ARMS,
     seed: int = 0,
     templates: int | None = None,
     settings: Mapping[str, object] | None = None,
@@ -145,10 +154,15 @@ def staleness(
         tally = Tally()
         with fresh_memory(embedder, {**(settings or {}), **ARMS[name].options}) as memory:
             for number in range(users):
-                told = changing_facts(1000 * seed + number, templates=templates)
+                told = changing_facts(_SEEDS * seed + number, templates=templates)
                 _Listener(memory, ARMS[name], told, f"user-{number}", tally).listen(on_turn)
         rows += rows_of(tally, name, seed)
     return rows
+
+
+def changing_turns(users: int, seed: int = 0) -> int:
+    """Return how many turns one memory is told."""
+    return sum(len(changing_facts(_SEEDS * seed + number)) for number in range(users))
 
 
 class _Listener:
