@@ -16,13 +16,14 @@ from automem_agents.bench.report import check_writable, write_json
 from automem_agents.bench.retention.admission import Reader, admission, steps, wanted
 from automem_agents.bench.retention.arms import ARMS, MODELS, default_arms
 from automem_agents.bench.retention.heard import hear
+from automem_agents.bench.retention.made_up import MADE_UP, Wanted, made_up
 from automem_agents.bench.retention.plots import draw
 from automem_agents.bench.retention.report import as_json, print_report
 from automem_agents.bench.retention.rows import rows_of
 from automem_agents.embedders import WordLlamaEmbedder
 from automem_agents.errors import InvalidInput
 
-Protocol = Literal["admission"]
+Protocol = Literal["admission", "staleness", "delayed", "stream"]
 _COMMAND = "  $ automem-agents bench retention talks.jsonl"
 EXAMPLES = "\n\n".join(
     [
@@ -30,15 +31,20 @@ EXAMPLES = "\n\n".join(
         _COMMAND,
         f"{_COMMAND} --systems rules,linear,oracle --keep 30 --json kept.json",
         f"{_COMMAND} logs.jsonl --plots pictures",
+        "  $ automem-agents bench retention --protocol staleness",
     ]
 )
 
 
 def retention(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Conversations with questions and evidence, as JSON lines.")
-    ],
-    protocol: Annotated[Protocol, typer.Option(help="What is done: keep a share of each conversation.")] = "admission",
+        list[Path] | None,
+        typer.Argument(metavar="[FILE...]", help="Conversations with questions and evidence, as JSON lines."),
+    ] = None,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="Keep a share of each conversation, or live through made-up streams, which need no FILE."),
+    ] = "admission",
     systems: Annotated[
         str, typer.Option(help=f"What keeps, separated by commas: {', '.join(ARMS)}. Default is what is installed.")
     ] = "",
@@ -50,15 +56,29 @@ def retention(
         Path | None, typer.Option("--json", help="Write all figures to this file; - prints them.")
     ] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw evidence and recall by share into this folder.")] = None,
+    turns: Annotated[int | None, typer.Option(min=100, help="Of the protocols delayed and stream.")] = None,
+    records: Annotated[int | None, typer.Option(min=50, help="Budget of the protocols delayed and stream.")] = None,
+    users: Annotated[int, typer.Option(min=1, help="Of the protocol staleness.")] = 4,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the memory; can be repeated.")
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Keep a share of each conversation by different rules, and count the evidence that is left and recalled."""
-    arms, shares, chosen = _arms(systems), _shares(keep), settings_of(settings or [])
+    chosen = settings_of(settings or [])
     check_writable(json_out)
     require("scipy.special", "bench")
+    if protocol in MADE_UP:
+        wanted_systems = names_of("--systems", systems) if systems else ()
+        wish = Wanted(
+            systems=wanted_systems, turns=turns, records=records, users=users, seed=seed, settings=chosen,
+            talks=load(files, limit) if files else (),
+        )  # fmt: skip
+        made_up(protocol, wish, json_out, quiet)
+        return
+    if not files:
+        raise InvalidInput(f"--protocol {protocol} needs conversations: name at least one FILE")
+    arms, shares = _arms(systems), _shares(keep)
     if plots is not None:
         require("matplotlib", "bench")
     talks = load(files, limit)
