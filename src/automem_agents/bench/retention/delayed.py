@@ -114,6 +114,8 @@ def _take(memory: MemoryController, turn: _Turn, random: Random) -> None:
     known = turn.fact is not None and recall is not None and _shows(recall, turn.fact)
     answer = f"{turn.fact.value}, as you told me." if turn.fact and known else random.choice(ACKNOWLEDGEMENTS)
     run.observe([{"role": "user", "content": turn.text}, {"role": "assistant", "content": answer}])
+    if turn.asks:
+        memory.flush()  # between two turns of a user there are seconds
 
 
 def _shows(recall: Recall, fact: _Fact) -> bool:

@@ -32,7 +32,7 @@ class EnduranceRow:
     Attributes:
         turns: told so far.
         observe_ms, recall_ms: mean CPU time of a call, of all threads of the process.
-        turn_ms: mean CPU time of a turn, with its recalls.
+        turn_ms: mean CPU time of a turn, with its recalls and with what is done in the background.
         resident_mb: memory of the process at the end of the tenth; None where the system doesn't say.
         disk_mb: of the journal's files at the end.
         live, aside: records that are live, and those that are not: tombstones, and what was skipped and kept aside.
@@ -139,6 +139,7 @@ def _part(
             answer = ACKNOWLEDGEMENTS[turn % len(ACKNOWLEDGEMENTS)]
             run.observe([{"role": role, "content": text}, {"role": "assistant", "content": answer}])
         on_turn(1)
+    memory.flush()
     cpu = time.process_time() - begun
     resident, health = resident_bytes(), memory.health()
     return EnduranceRow(
