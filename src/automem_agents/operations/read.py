@@ -13,6 +13,7 @@ from automem_agents._assemble import assemble
 from automem_agents.features import LEARNED_READ, READ, FeatureSet, learned_features, read_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision, Ranking
+from automem_agents.operations.always import Included, included
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.packing import Packer
@@ -47,11 +48,14 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     around = policy.sees == LEARNED_READ.id
     found = store.find(request.namespace.key, request.query, vector, run_id=request.only_run, look_around=around)
     nonce = str(secrets.randbelow(900) + 100)
-    packer = _packer(store, found, request)
+    budget = request.max_tokens - store.costs.fence
+    always = included(store, request.namespace.key, budget, request.top_k, request.only_run)
+    found = found.without(always.seqs) if always else found
+    packer = _packer(store, found, request, always)
     seen, features = described(policy, found)
     choice = policy.read(ReadProblem(seen.names, features, packer, request.namespace.key, may_explore=True))
-    recall = _show(store, request, found, choice, nonce)
-    shown = {hit.record.id for hit in recall.hits}
+    recall = _show(store, request, found, choice, nonce, always)
+    shown = [hit for hit in recall.hits if hit.seq not in always.seqs]
     exploration = choice.exploration
     logged = choice.order[: packer.examined if exploration is None else depth(exploration, choice.order, packer)]
     decision = NewDecision(
@@ -65,8 +69,9 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         policy=choice.policy or f"{policy.name}@{policy.version}",
         feature_set=seen.id,
         features=features.take(logged, axis=0),
-        arguments=_arguments(request, exploration, logged, packer),
-        reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens),
+        arguments=_arguments(request, exploration, logged, packer, always),
+        reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens)
+        + (f"; {len(always)} are always included" if always else ""),
         now=now,
         candidates=_logged(found, logged, packer, recall, exploration),
         draw=None if exploration is None else exploration.draw,
@@ -83,9 +88,11 @@ def described(policy: Policy, found: Candidates) -> tuple[FeatureSet, NDArray[np
 
 
 def _arguments(
-    request: ReadRequest, exploration: Exploration | None, logged: Ints, packer: Packer
+    request: ReadRequest, exploration: Exploration | None, logged: Ints, packer: Packer, always: Included
 ) -> Mapping[str, object]:
-    asked = {"max_tokens": request.max_tokens, "top_k": request.top_k}
+    asked: dict[str, object] = {"max_tokens": request.max_tokens, "top_k": packer.top_k}
+    if always:
+        asked["always"] = list(always.seqs)
     packed = {**asked, **packing_log(logged, packer)}
     return packed if exploration is None else {**packed, **exploration_log(exploration, logged)}
 
@@ -113,37 +120,45 @@ def _logged(found: Candidates, order: Ints, packer: Packer, recall: Recall, expl
     return Ranking(seqs, packer.line_costs[order].tolist(), was_shown, inclusion)
 
 
-def _packer(store: MemoryStore, found: Candidates, request: ReadRequest) -> Packer:
+def _packer(store: MemoryStore, found: Candidates, request: ReadRequest, always: Included) -> Packer:
     return Packer(
         seqs=found.seqs,
         line_costs=found.line_tokens + store.costs.largest_ref,
         dates=found.date_numbers,
         date_costs=found.date_tokens,
-        budget=request.max_tokens - store.costs.fence,
-        top_k=request.top_k,
+        budget=request.max_tokens - store.costs.fence - always.reserved,
+        top_k=None if request.top_k is None else request.top_k - len(always),
         pool=store.settings.pool,
     )
 
 
-def _show(store: MemoryStore, request: ReadRequest, found: Candidates, choice: ReadChoice, nonce: str) -> Recall:
+def _show(
+    store: MemoryStore, request: ReadRequest, found: Candidates, choice: ReadChoice, nonce: str, always: Included
+) -> Recall:
     """Re-read what was chosen, with its namespace, and write it; drop the last until it truly fits."""
-    records_by_seq = fetch(store, request.namespace, found.seqs[choice.shown].tolist())
+    records_by_seq = fetch(store, request.namespace, [*always.seqs, *found.seqs[choice.shown].tolist()])
     kept = [i for i in choice.shown.tolist() if int(found.seqs[i]) in records_by_seq]
+    first = [at for at, seq in enumerate(always.seqs) if seq in records_by_seq]
     token = new_id("dec")
-    while kept:
+    while kept or first:
         entries = {int(found.seqs[i]): _entry(found, i, records_by_seq) for i in kept}
-        text, refs = block(entries.values(), nonce)
-        tokens = _cost(store, found, kept) if store.costs.add_up else store.counter.count(text)
+        above = [_line(always.seqs[at], always.dates[at], records_by_seq) for at in first]
+        text, refs = block(entries.values(), nonce, above)
+        exact = store.costs.add_up and len(first) == len(always)
+        tokens = _cost(store, found, kept, always) if exact else store.counter.count(text)
         if tokens <= request.max_tokens:
-            hits = tuple(_hit(found, choice.scores, i, records_by_seq, refs) for i in kept)
+            begins = (_hit_of(seq, records_by_seq, refs) for seq in (always.seqs[at] for at in first))
+            hits = (*begins, *(_hit(found, choice.scores, i, records_by_seq, refs) for i in kept))
             return Recall(text=text, hits=hits, tokens=tokens, token=token)
-        kept.pop()  # the store was written with another token counter
+        (kept or first).pop()  # the store was written with another token counter
     return Recall(text="", hits=(), tokens=0, token=token)
 
 
-def _cost(store: MemoryStore, found: Candidates, kept: Sequence[int]) -> int:
+def _cost(store: MemoryStore, found: Candidates, kept: Sequence[int], always: Included) -> int:
     """What a block costs: fence, refs, lines, and a date line wherever the date changes."""
-    cost, above = store.costs.fence + store.costs.refs(len(kept)), 0
+    cost = store.costs.fence + store.costs.refs(len(kept) + len(always))
+    cost += sum(always.line_tokens) + sum(always.date_tokens)
+    above = found.dates.find(always.dates[-1]) if always else 0
     for i in sorted(kept):  # candidates are in order of age
         date = int(found.date_numbers[i])
         cost += int(found.line_tokens[i]) + (int(found.date_tokens[i]) if date != above else 0)
@@ -152,8 +167,16 @@ def _cost(store: MemoryStore, found: Candidates, kept: Sequence[int]) -> int:
 
 
 def _entry(found: Candidates, i: int, by_seq: Mapping[int, MemoryRecord]) -> Entry:
-    seq = int(found.seqs[i])
-    return Entry(seq, found.dates[int(found.date_numbers[i])], record_line(by_seq[seq].speaker, by_seq[seq].text))
+    return _line(int(found.seqs[i]), found.dates[int(found.date_numbers[i])], by_seq)
+
+
+def _line(seq: int, date: str, by_seq: Mapping[int, MemoryRecord]) -> Entry:
+    return Entry(seq, date, record_line(by_seq[seq].speaker, by_seq[seq].text))
+
+
+def _hit_of(seq: int, by_seq: Mapping[int, MemoryRecord], refs: Mapping[int, str]) -> Hit:
+    """Return what is shown whatever was asked."""
+    return Hit(record=by_seq[seq], score=0.0, lexical=0.0, dense=0.0, ref=refs[seq], seq=seq)
 
 
 def _hit(

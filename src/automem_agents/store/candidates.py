@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,22 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.seqs)
+
+    def without(self, seqs: Collection[int]) -> Candidates:
+        """Return the candidates but for some records; what was scaled and standardised stays as it was."""
+        left = ~np.isin(self.seqs, list(seqs))
+        return self if left.all() else _at(self, left)
+
+
+RowsT = TypeVar("RowsT", "Candidates", Context)
+
+
+def _at(rows: RowsT, left: NDArray[np.bool_]) -> RowsT:
+    """Return some rows of all arrays."""
+    values = {f.name: getattr(rows, f.name) for f in fields(rows)}
+    chosen = {name: value[left] for name, value in values.items() if isinstance(value, np.ndarray)}
+    context = values.get("context")
+    return replace(rows, **chosen, **({} if context is None else {"context": _at(context, left)}))
 
 
 def find(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -87,8 +87,11 @@ def closing(nonce: str) -> str:
     return f"</memory {nonce}>"
 
 
-def block(entries: Iterable[Entry], nonce: str) -> tuple[str, dict[int, str]]:
+def block(entries: Iterable[Entry], nonce: str, first: Sequence[Entry] = ()) -> tuple[str, dict[int, str]]:
     r"""Write entries in order of time; return the text and each entry's ref.
+
+    Args:
+        first: entries that stand above the others, as they come; their refs go on after those of the others.
 
     Examples:
         >>> print(block([Entry(7, "8 May 2023", " Ada: I like tea\n")], "417")[0])
@@ -98,7 +101,8 @@ def block(entries: Iterable[Entry], nonce: str) -> tuple[str, dict[int, str]]:
         </memory 417>
     """
     lines, refs, above = [opening(nonce)], {}, ""
-    for number, entry in enumerate(sorted(entries), start=1):
+    others = sorted(entries)
+    for number, entry in (*enumerate(first, start=len(others) + 1), *enumerate(others, start=1)):
         if entry.date != above:
             lines.append(date_line(entry.date) or "undated\n")
             above = entry.date
