@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from automem_agents.features import LOOKED_AT, WRITE, write_features
 from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision
 from automem_agents.journal.records import RecordRow
+from automem_agents.memory_schema import PINNED
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.pieces import Piece
 from automem_agents.operations.same import MIN_COSINE, Statement, overlap, repeats, same_moment
@@ -108,6 +110,7 @@ class Planner:
             self._keys.add(key)
         replaced = {Action.UPDATE: tuple(keyed), Action.MERGE: near.repeated}.get(choice.action, ())
         self._replaced.update(replaced)
+        piece = self._still_pinned(piece, replaced)
         return Plan(piece, vector, self._decision(piece, features, legal, choice), replaced)
 
     def _features(self, piece: Piece, near: _Near, keyed: bool) -> NDArray[np.float16]:
@@ -156,12 +159,19 @@ class Planner:
         rows = records.live_by_seq(self.connection, self.namespace, like) if like else []
         rows = [row for row in rows if row.fingerprint == piece.fingerprint]
         same_key = [row for row in rows if piece.message.key is None or row.key == piece.message.key]
-        return any(same_moment(mine, _statement(row)) for row in same_key)
+        pinning = piece.message.kind == PINNED
+        return any(same_moment(mine, _statement(row)) for row in same_key if row.kind == PINNED or not pinning)
 
     def _live_with_key(self, key: str) -> list[int]:
         if key in self._keys:  # a long text's later segments join the first, they don't replace it
             return []
         return records.live_with_key(self.connection, self.namespace, key)
+
+    def _still_pinned(self, piece: Piece, replaced: Sequence[int]) -> Piece:
+        """Return a piece that is pinned where one that it replaces is."""
+        if not any(row.kind == PINNED for row in records.live_by_seq(self.connection, self.namespace, replaced)):
+            return piece
+        return replace(piece, message=piece.message.model_copy(update={"kind": PINNED}))
 
     def _near(self, piece: Piece, vector: Floats) -> _Near:
         cosines = self.store.dense.closest(self.namespace, self.ws, vector, _NEIGHBOURS, MIN_COSINE)
@@ -170,7 +180,7 @@ class Planner:
         close = [seq for seq, cosine in cosines.items() if cosine >= MIN_COSINE]
         rows = records.rows_by_seq(self.connection, self.namespace, close) if close else {}
         mine = Statement(piece.message.speaker, piece.text, piece.date)
-        free = [seq for seq in close if seq not in self._replaced and rows[seq].key is None]
+        free = [seq for seq in close if seq not in self._replaced and _may_be_merged(rows[seq])]
         same = [seq for seq in free if repeats(mine, _statement(rows[seq]))]
         overlaps = [overlap(piece.text, row.text) for row in rows.values()]
         return _Near(max(cosines.values()), max(overlaps, default=0.0), tuple(same))
@@ -197,6 +207,11 @@ class Planner:
             seed=choice.seed,
             draw=choice.draw,
         )
+
+
+def _may_be_merged(row: RecordRow) -> bool:
+    """Whether what says the same may take the place of a record: not of a fact with a key, nor of a pinned one."""
+    return row.key is None and row.kind != PINNED
 
 
 def _statement(row: RecordRow) -> Statement:
