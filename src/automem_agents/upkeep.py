@@ -43,6 +43,7 @@ class Upkeep:
         self._on = store.settings.upkeep == "on"
         self._lock, self._passing = threading.Lock(), threading.Lock()
         self._new: dict[Namespace, int] = {}  # records since it was looked at
+        self._open: set[Namespace] = set()  # something was stored since a run ended
         self._due: dict[Namespace, float] = {}
         self._task: Task[None] | None = None
         self._timer: threading.Timer | None = None
@@ -65,12 +66,16 @@ class Upkeep:
         with self._lock:
             known = namespace in self._new
             new = self._new[namespace] = self._new.get(namespace, 0) + count
+            self._open.add(namespace)
         if new >= self._every() or (not known and self._store.schema.current().bounded):
             self._soon(namespace, BEYOND)
 
     def ended(self, namespace: Namespace) -> None:
         """Look at a namespace in which a run has ended, if anything was stored since the last look."""
-        if self._on and self._new.get(namespace) and self._store.schema.current().bounded:
+        with self._lock:
+            changed = namespace in self._open
+            self._open.discard(namespace)
+        if changed and self._store.schema.current().bounded:
             self._soon(namespace, 1.0)
 
     def _every(self) -> int:
@@ -159,6 +164,7 @@ class Upkeep:
         with self._lock:
             self._new.pop(namespace, None)
             self._due.pop(namespace, None)
+            self._open.discard(namespace)
 
     def close(self) -> None:
         """Begin with nothing more, and wait for a step that has begun."""

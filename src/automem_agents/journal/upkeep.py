@@ -35,9 +35,7 @@ _HELD = select(
     t.records.c.namespace, t.records.c.state, func.count().label("records"), func.sum(_BYTES).label("nbytes")
 ).group_by(t.records.c.namespace, t.records.c.state)
 _OLDEST = select(func.min(t.records.c.recorded_at)).where(_OWNED, t.records.c.state == State.LIVE)
-_DISTINCT = select(func.count(), func.count(t.records.c.fingerprint.distinct())).where(
-    _OWNED, t.records.c.state == State.LIVE
-)
+_NEW = select(func.count()).where(_OWNED, t.records.c.state == State.LIVE, t.records.c.seq > bindparam("after"))
 _CHANGED = t.changes.c.namespace == _NAMESPACE
 _RECENT = select(t.changes.c.record_seq, t.changes.c.op).where(_CHANGED).order_by(t.changes.c.seq.desc())
 _NEWEST = select(func.max(t.changes.c.seq)).where(_CHANGED)
@@ -136,10 +134,9 @@ def oldest_live(connection: Connection, namespace: int) -> int | None:
     return found
 
 
-def repeated(connection: Connection, namespace: int) -> tuple[int, int]:
-    """Return how many live records a namespace has, and how many of them repeat another word for word."""
-    live, distinct = connection.execute(_DISTINCT, {"in_namespace": namespace}).one()
-    return live, live - distinct
+def live_since(connection: Connection, namespace: int, after: int) -> int:
+    """Return how many live records a namespace has that are newer than a seq."""
+    return connection.scalar(_NEW, {"in_namespace": namespace, "after": after}) or 0
 
 
 def newest_change(connection: Connection, namespace: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from automem_agents.errors import InvalidInput
 from automem_agents.journal import Journal
 from automem_agents.memory_schema import MemorySchema
 
@@ -34,7 +35,7 @@ class StoredSchema:
         changed = {name: budget for name, budget in budgets.items() if budget is not None}
         with self._journal.write() as connection:
             text = self._journal.meta(connection, _NAME)
-            known = given or (MemorySchema() if text is None else MemorySchema.from_json(text))
+            known = given or _read(text)
             self._known = known.model_copy(update=changed)
             self._text = self._known.to_json()
             if (given is not None or changed) and self._text != text:
@@ -48,5 +49,12 @@ class StoredSchema:
             with self._journal.read() as connection:
                 text = self._journal.meta(connection, _NAME)
             if text is not None and text != self._text:
-                self._known, self._text = MemorySchema.from_json(text), text
+                self._known, self._text = _read(text), text
         return self._known
+
+
+def _read(text: str | None) -> MemorySchema:
+    try:
+        return MemorySchema() if text is None else MemorySchema.from_json(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"the store's memory schema can't be read, give another as schema=: {error}") from None

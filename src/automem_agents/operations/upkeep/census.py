@@ -11,8 +11,8 @@ from automem_agents.operations.upkeep.budget import live_bytes_allowed
 from automem_agents.store import MemoryStore
 from automem_agents.types import State
 
-_CLUTTER = 0.1  # of the live records that repeat others word for word
-_LEAST_CLUTTER = 20
+_UNCOMPARED, _LEAST_UNCOMPARED = 0.1, 500  # records, and share of all, that were not compared with the others yet
+_TOO_MANY = 20_000  # records that are not compared unless somebody asks: it takes as long as their number's square
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -22,7 +22,7 @@ class Fullness:
 
     Attributes:
         shares: of each budget and cap, by its name; 1.0 is full.
-        cluttered: whether many records say the same word for word.
+        cluttered: whether many records were stored since all were compared with one another.
         expired: whether some have lived longer than any kind may.
     """
 
@@ -31,7 +31,7 @@ class Fullness:
     expired: bool = False
 
     def needs_order(self, beyond: float) -> bool:
-        """Whether a pass has something to do: a budget is exceeded by ``beyond``, there is clutter, or something is too old."""
+        """Whether a pass has something to do: a budget is exceeded by ``beyond``, there may be clutter, or something is too old."""
         return self.cluttered or self.expired or any(share > beyond for share in self.shares.values())
 
 
@@ -41,10 +41,12 @@ def fullness(store: MemoryStore, namespace: int) -> Fullness:
     with store.journal.read() as connection:
         live = upkeep.loads(connection, namespace, [State.LIVE]) if schema.bounded else []
         dead = upkeep.loads(connection, namespace, upkeep.DEAD) if schema.max_bytes else []
-        count, repeats = upkeep.repeated(connection, namespace)
+        mark = upkeep.mark_of(store.journal.meta(connection, upkeep.mark_name(namespace)))
+        count = upkeep.live_since(connection, namespace, 0)
+        new = upkeep.live_since(connection, namespace, mark.upto)
         oldest = upkeep.oldest_live(connection, namespace) if _shortest(schema) else None
     shares = _shares(schema, live, sum(load.nbytes for load in dead))
-    cluttered = repeats >= max(_LEAST_CLUTTER, _CLUTTER * count)
+    cluttered = count <= _TOO_MANY and new >= max(_LEAST_UNCOMPARED, _UNCOMPARED * count)
     return Fullness(shares, cluttered, _is_over(schema, oldest, store.clock.now()))
 
 
