@@ -33,11 +33,12 @@ from automem_agents.operations.transfer import ImportReport, export_file, import
 from automem_agents.operations.upkeep import vacuum
 from automem_agents.operations.write import observe
 from automem_agents.policies import RulesPolicy
-from automem_agents.protocols import Clock, Embedder, Policy, Scrubber, Summariser, TokenCounter
+from automem_agents.protocols import Clock, Embedder, KeyExtractor, Policy, Scrubber, Summariser, TokenCounter
 from automem_agents.record_verbs import RecordVerbs
 from automem_agents.scope import Defaults, Scope, read_config
 from automem_agents.settings import Settings
 from automem_agents.store import MemoryStore
+from automem_agents.text.keys import RuleKeyExtractor
 from automem_agents.text.tokens import default_counter
 from automem_agents.trajectory import Trajectory
 from automem_agents.types import (
@@ -56,6 +57,9 @@ from automem_agents.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
+
+
+_BY_RULES = RuleKeyExtractor()
 
 
 class MemoryController(RecordVerbs):
@@ -81,6 +85,7 @@ class MemoryController(RecordVerbs):
         defaults: Defaults,
         scrubber: Scrubber | None = None,
         summariser: Summariser | None = None,
+        extractor: KeyExtractor | None = None,
     ) -> None:
         super().__init__(store, policy, defaults, scrubber)
         self._upkeep = Upkeep(store, lambda: self.policy, summariser)
@@ -88,6 +93,7 @@ class MemoryController(RecordVerbs):
         if store.settings.learn != "off" and isinstance(policy, RulesPolicy):
             self._learning = Learning(store, policy, self._log)
             self.policy = self._learning.policy
+        self._keys = extractor
         self._guard = Guard(store.settings.breaker_failures, store.settings.breaker_seconds)
 
     @classmethod
@@ -105,6 +111,7 @@ class MemoryController(RecordVerbs):
         scrubber: Scrubber | None = None,
         summariser: Summariser | None = None,
         schema: MemorySchema | Mapping[str, Any] | None = None,
+        key_extractor: KeyExtractor | None = _BY_RULES,
         clock: Clock | None = None,
         **settings: object,
     ) -> Self:
@@ -120,6 +127,8 @@ class MemoryController(RecordVerbs):
             scrubber: removes from every text what must not be stored.
             summariser: writes one record for several that are alike, when order is kept; default is none.
             schema: kinds of records, budgets, and what every recall shows; default is what the store was opened with.
+            key_extractor: finds the key of the fact that a message states; default is by rules, for English; None
+                leaves it to those who give keys.
             clock: tells the time.
             settings: see ``Settings``.
 
@@ -137,7 +146,7 @@ class MemoryController(RecordVerbs):
             chroma,
             None if schema is None else MemorySchema.of(schema),
         )
-        return cls(store, policy or RulesPolicy(), defaults, scrubber, summariser)
+        return cls(store, policy or RulesPolicy(), defaults, scrubber, summariser, key_extractor)
 
     @classmethod
     def from_config(cls, config: Mapping[str, object] | str | PathLike[str]) -> Self:
@@ -241,7 +250,7 @@ class MemoryController(RecordVerbs):
     def _observe(self, namespace: Namespace, turn: Turn) -> Receipt:
         recorder = None if self._learning is None else self._learning.recorder
         receipt, dropped = guarded_observe(
-            self._guard, self.store, self.policy, namespace, turn, self._scrubber, recorder
+            self._guard, self.store, self.policy, namespace, turn, self._scrubber, recorder, self._keys
         )
         if dropped is not None:
             self._log.add(namespace, dropped)
@@ -406,7 +415,7 @@ class MemoryController(RecordVerbs):
         namespace = self._defaults.namespace(scope)
 
         def observed(turn: Turn) -> Receipt:
-            receipt = observe(self.store, self.policy, namespace, turn, self._scrubber)
+            receipt = observe(self.store, self.policy, namespace, turn, self._scrubber, extractor=self._keys)
             self._stored(namespace, receipt)
             return receipt
 

@@ -13,7 +13,7 @@ from automem_agents.operations.log import explicit_decision
 from automem_agents.operations.messages import Turn
 from automem_agents.operations.read import ReadRequest, fallback, read
 from automem_agents.operations.write import observe
-from automem_agents.protocols import Policy, Scrubber
+from automem_agents.protocols import KeyExtractor, Policy, Scrubber
 from automem_agents.store import MemoryStore
 from automem_agents.types import Action, Namespace, Operation, Recall, Receipt
 
@@ -46,6 +46,7 @@ def guarded_observe(
     turn: Turn,
     scrubber: Scrubber | None,
     recorder: Recorder | None,
+    extractor: KeyExtractor | None = None,
 ) -> tuple[Receipt, NewDecision | None]:
     """Return the receipt of a turn, ``queued`` if memory is late, ``dropped`` if it failed, and what to log then.
 
@@ -55,9 +56,9 @@ def guarded_observe(
 
     def observed() -> Receipt:
         if recorder is None:
-            return observe(store, policy, namespace, turn, scrubber)
+            return observe(store, policy, namespace, turn, scrubber, extractor=extractor)
         recorder.prepare(namespace, turn)
-        receipt = observe(store, policy, namespace, turn, scrubber, recorder.note)
+        receipt = observe(store, policy, namespace, turn, scrubber, recorder.note, extractor)
         recorder.turned(namespace, turn)
         return receipt
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from automem_agents.clock import to_micros
 from automem_agents.errors import PolicyError
 from automem_agents.features import LOOKED_AT, WRITE, write_features
 from automem_agents.journal import records
@@ -16,14 +17,24 @@ from automem_agents.journal.decisions import NewDecision
 from automem_agents.journal.records import RecordRow
 from automem_agents.memory_schema import PINNED
 from automem_agents.operations.ids import new_id
+from automem_agents.operations.keys import is_found
 from automem_agents.operations.pieces import Piece
-from automem_agents.operations.same import MIN_COSINE, Statement, overlap, repeats, same_moment
+from automem_agents.operations.same import (
+    MIN_COSINE,
+    Statement,
+    names_what_went,
+    overlap,
+    repeats,
+    replaces,
+    same_moment,
+)
 from automem_agents.protocols import Floats, Policy, WriteChoice, WriteProblem
 from automem_agents.store import MemoryStore, WorkingSet
 from automem_agents.store.heard import Heard
 from automem_agents.types import TRUST, Action, Operation
 
 _NEIGHBOURS = 3
+_ABOUT, _FEW = 0.3, 10  # how close, and how many, those are that a text may say it replaces
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ class Planner:
         last = {piece.message.key: piece.position for piece in pieces if not piece.refused}
         kept = [
             replace(piece, refused="stated anew in the same turn")
-            if piece.message.key and not piece.refused and piece.position < last[piece.message.key]
+            if _given(piece) and not piece.refused and piece.position < last[piece.message.key]
             else piece
             for piece in pieces
         ]
@@ -98,14 +109,19 @@ class Planner:
             return Plan(
                 piece, vector, self._decision(piece, None, (Action.SKIP,), WriteChoice(Action.SKIP, piece.refused))
             )
-        key = piece.message.key
         duplicate = self._is_duplicate(piece)
-        keyed = self._live_with_key(key) if key and not duplicate else []
+        piece, keyed = (piece, []) if duplicate else self._superseded(piece, vector)
+        key = piece.message.key
         near = _Near() if duplicate else self._near(piece, vector)
+        held = bool(keyed)
+        if not _given(piece) and set(keyed) <= set(near.repeated):
+            keyed = []  # the fact is as it was
         features = self._features(piece, near, bool(keyed))
-        legal = self._legal(duplicate, bool(keyed), bool(near.repeated) and not key)
+        legal = self._legal(duplicate, bool(keyed), bool(near.repeated) and not (keyed or _given(piece)))
         choice = self._choose(features, legal, duplicate)
         self._said.add((piece.fingerprint, piece.date))
+        if held and choice.action is Action.ADD and not _given(piece):
+            piece, key = _with_key(piece, None), None  # the key stays with the record that has it
         if key and choice.action is not Action.SKIP:
             self._keys.add(key)
         replaced = {Action.UPDATE: tuple(keyed), Action.MERGE: near.repeated}.get(choice.action, ())
@@ -158,9 +174,43 @@ class Planner:
         like = self.ws.with_fingerprint(piece.fingerprint)
         rows = records.live_by_seq(self.connection, self.namespace, like) if like else []
         rows = [row for row in rows if row.fingerprint == piece.fingerprint]
-        same_key = [row for row in rows if piece.message.key is None or row.key == piece.message.key]
+        same_key = [row for row in rows if not _given(piece) or row.key == piece.message.key]
         pinning = piece.message.kind == PINNED
         return any(same_moment(mine, _statement(row)) for row in same_key if row.kind == PINNED or not pinning)
+
+    def _superseded(self, piece: Piece, vector: Floats) -> tuple[Piece, list[int]]:
+        """Return the live records whose fact a piece states anew, and the piece with the key of that fact.
+
+        What an extractor found supersedes nothing that is trusted more, or that holds since later.
+        """
+        key = piece.message.key
+        if key is not None and _given(piece):
+            return piece, self._live_with_key(key)
+        if key is not None:
+            rows = records.live_by_seq(self.connection, self.namespace, self._live_with_key(key))
+            free = key not in self._keys and self._may_replace(piece, rows)
+            return (piece, [row.seq for row in rows]) if free else (_with_key(piece, None), [])
+        mine = Statement(piece.message.speaker, piece.text, piece.date)
+        if self.policy is None or piece.segment or not names_what_went(mine):
+            return piece, []
+        close = list(self.store.dense.closest(self.namespace, self.ws, vector, _FEW, _ABOUT))
+        rows = [
+            row
+            for row in records.live_by_seq(self.connection, self.namespace, close)
+            if row.seq not in self._replaced
+            and (row.key is None or is_found(row.key))
+            and replaces(mine, _statement(row))
+        ]
+        if len(rows) != 1 or not self._may_replace(piece, rows):
+            return piece, []
+        return _with_key(piece, rows[0].key), [rows[0].seq]
+
+    def _may_replace(self, piece: Piece, rows: Sequence[RecordRow]) -> bool:
+        occurred_at = piece.message.occurred_at
+        since = self.store.clock.now() if occurred_at is None else to_micros(occurred_at)
+        return all(
+            row.kind != PINNED and TRUST[piece.message.origin] >= row.trust and since >= row.valid_from for row in rows
+        )
 
     def _live_with_key(self, key: str) -> list[int]:
         if key in self._keys:  # a long text's later segments join the first, they don't replace it
@@ -180,7 +230,8 @@ class Planner:
         close = [seq for seq, cosine in cosines.items() if cosine >= MIN_COSINE]
         rows = records.rows_by_seq(self.connection, self.namespace, close) if close else {}
         mine = Statement(piece.message.speaker, piece.text, piece.date)
-        free = [seq for seq in close if seq not in self._replaced and _may_be_merged(rows[seq])]
+        own = None if _given(piece) else piece.message.key
+        free = [seq for seq in close if seq not in self._replaced and _may_be_merged(rows[seq], own)]
         same = [seq for seq in free if repeats(mine, _statement(rows[seq]))]
         overlaps = [overlap(piece.text, row.text) for row in rows.values()]
         return _Near(max(cosines.values()), max(overlaps, default=0.0), tuple(same))
@@ -209,9 +260,18 @@ class Planner:
         )
 
 
-def _may_be_merged(row: RecordRow) -> bool:
-    """Whether what says the same may take the place of a record: not of a fact with a key, nor of a pinned one."""
-    return row.key is None and row.kind != PINNED
+def _may_be_merged(row: RecordRow, own: str | None) -> bool:
+    """Whether what says the same may take the place of a record: not of another fact with a key, nor of a pinned one."""
+    return row.key in (None, own) and row.kind != PINNED
+
+
+def _given(piece: Piece) -> bool:
+    """Tell whether the caller named the fact."""
+    return piece.message.key is not None and not is_found(piece.message.key)
+
+
+def _with_key(piece: Piece, key: str | None) -> Piece:
+    return replace(piece, message=piece.message.model_copy(update={"key": key}))
 
 
 def _statement(row: RecordRow) -> Statement:

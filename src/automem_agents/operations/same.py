@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from automem_agents.text.cues import cues, polarity
+from automem_agents.text.facts import replaced_value, takes_the_place_of, without_opening
 from automem_agents.text.terms import terms
 
 MIN_COSINE = 0.85
@@ -42,9 +43,31 @@ def repeats(a: Statement, b: Statement) -> bool:
         >>> repeats(Statement("Ada", "I like tea.", ""), Statement("Ada", "I don't like tea.", ""))
         False
     """
+    a, b = (one._replace(text=without_opening(one.text)) for one in (a, b))
     return (
         a.speaker.casefold() == b.speaker.casefold()
         and polarity(a.text) == polarity(b.text)
         and overlap(a.text, b.text) >= MIN_OVERLAP
         and same_moment(a, b)
     )
+
+
+def names_what_went(new: Statement) -> bool:
+    """Tell whether a text names a value that holds no longer."""
+    return replaced_value(new.text) is not None
+
+
+def replaces(new: Statement, old: Statement) -> bool:
+    """Tell whether ``new`` says of the fact in ``old``, by name, that another value took the place of its value.
+
+    Examples:
+        >>> old = Statement("Ada", "The library is released under MIT.", "")
+        >>> replaces(Statement("Ada", "We changed the library's licence from MIT to GPLv3.", ""), old)
+        True
+        >>> replaces(Statement("Ada", "The library is now under GPLv3, too.", ""), old)
+        False
+    """
+    if new.speaker.casefold() != old.speaker.casefold():
+        return False
+    value = replaced_value(new.text)
+    return value is not None and takes_the_place_of(new.text, old.text, value)

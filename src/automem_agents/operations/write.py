@@ -17,12 +17,13 @@ from automem_agents.journal.decisions import NewSignal, decisions_of_turn, inser
 from automem_agents.journal.records import NewRecord, RecordRow, label_of
 from automem_agents.journal.turns import IMPORTED, NewTurn, find_turn, insert_turn
 from automem_agents.operations.ids import new_id
+from automem_agents.operations.keys import with_keys
 from automem_agents.operations.log import as_decision, explicit_decision, load_decision
 from automem_agents.operations.messages import Turn
 from automem_agents.operations.pieces import pieces_of, sanitised
 from automem_agents.operations.planning import Plan, Planner
 from automem_agents.operations.skipped import keep_aside
-from automem_agents.protocols import Policy, Scrubber
+from automem_agents.protocols import KeyExtractor, Policy, Scrubber
 from automem_agents.store import Absorbed, MemoryStore
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.render import record_line, record_text
@@ -41,12 +42,14 @@ def observe(
     turn: Turn,
     scrubber: Scrubber | None,
     note: Note | None = None,
+    extractor: KeyExtractor | None = None,
 ) -> Receipt:
     """Decide on each piece of a turn and commit the turn in one transaction.
 
     Args:
         policy: None stores everything that can be stored: the user's explicit act.
         note: told of the turn and its seq in its transaction.
+        extractor: finds the keys of messages without one, where a policy decides.
 
     Raises:
         Conflict: if ``turn_id`` was used for other messages.
@@ -55,6 +58,8 @@ def observe(
     pieces = pieces_of(
         turn.said if turn.remember else (), store.settings, store.counter, scrubber, _knows_line(store, namespace)
     )
+    if policy is not None:
+        pieces = with_keys(pieces, extractor)
     embedded = iter(store.embed([piece.rendered for piece in pieces if not piece.refused]))
     nothing = store.embed([])
     vectors = [nothing if piece.refused else next(embedded) for piece in pieces]

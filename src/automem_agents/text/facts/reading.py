@@ -1,0 +1,189 @@
+"""Reading the fact off a clause: what it is about, and that it has one value at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from automem_agents.text.facts.statement import clauses
+from automem_agents.text.facts.subjects import has_one_value, is_event, is_numbered, subject_of
+from automem_agents.text.facts.values import bare, is_host, is_position, is_state, is_time, is_value
+
+_MOST_BESIDE = 7  # words outside the clause that states the fact: they would be superseded with it
+
+
+class _Rule(NamedTuple):
+    pattern: re.Pattern[str]
+    name: Callable[[str, str], str | None]  # of subject and value
+
+
+def _rule(pattern: str, name: Callable[[str, str], str | None]) -> _Rule:
+    return _Rule(re.compile(pattern, re.I), name)
+
+
+def _is(subject: str, value: str) -> str | None:
+    if is_position(value):
+        return f"{subject} position"
+    if has_one_value(subject):
+        return subject
+    if is_event(subject) and is_time(value):
+        return f"{subject} time"
+    if subject.endswith(("server", "host", "api", "staging", "production")) and is_host(value):
+        return f"{subject} host"
+    if is_numbered(subject) and is_state(value):
+        return f"{subject} status"
+    return None
+
+
+def _becomes(subject: str, value: str) -> str | None:
+    """Name what was changed to a value."""
+    return f"{subject} status" if is_numbered(subject) and not is_time(value) else _is(subject, value)
+
+
+def _at(subject: str, value: str) -> str | None:
+    if is_event(subject):
+        return f"{subject} time" if is_time(value) else None
+    if is_position(value):
+        return f"{subject} position"
+    if is_host(value):
+        return f"{subject} host"
+    return subject if has_one_value(subject) else None
+
+
+def _starts(subject: str, value: str) -> str | None:
+    return f"{subject} time" if is_event(subject) and is_time(value) else None
+
+
+def _timed(what: str) -> Callable[[str, str], str | None]:
+    return lambda subject, value: f"{subject} {what}" if is_time(value) else None
+
+
+def _always(what: str) -> Callable[[str, str], str | None]:
+    return lambda subject, value: f"{subject} {what}" if subject else what
+
+
+def _home(subject: str, value: str) -> str | None:
+    """Name a home; one that is told beside a time or a company may be a stay."""
+    return "my home" if not is_time(value) and re.match(r"[A-Z]", value) else None
+
+
+_S = r"(?P<subject>[\w#][\w'’#&/. -]{0,70}?)"
+_OWN = r"(?P<subject>my [\w'’ -]{1,40}?)"
+_V = r"(?P<value>\S.{0,70})"
+_TO = r"(?:from \S.{0,40}? )?to"
+_SET = (
+    r"(?:set|changed|moved|updated|switched|bumped|raised|lowered|increased|reduced|renamed|upgraded|downgraded|reset"
+)
+_CHANGED = (
+    _SET
+    + r"|rescheduled|postponed|pushed(?: back)?|brought forward|slipped|delayed|went up|went down|rose|dropped|fell|grew)"
+)
+_NOW = r"(?:(?:now|currently|still) )?"
+_I = r"(?:i|we)"
+_AM = r"(?:i['’]?m|i am|we['’]?re|we are)"
+_HAVE = r"(?:i['’]?ve |i have |we['’]?ve |we have |i |we )(?:just |now )?"
+
+_RULES = (
+    # what one is, has and does, oneself
+    _rule(rf"{_I} {_NOW}live in {_V}", _home),
+    _rule(rf"{_HAVE}(?:moved|relocated) to {_V}", _home),
+    _rule(rf"{_I} {_NOW}(?:work at|work for|am employed (?:at|by)) {_V}", _always("my employer")),
+    _rule(rf"{_HAVE}(?:joined|started working (?:at|for)) {_V} as my (?:new )?employer", _always("my employer")),
+    _rule(rf"{_I} {_NOW}work as an? {_V}", _always("my job title")),
+    _rule(rf"{_AM} now an? {_V}", _always("my job title")),
+    _rule(rf"i {_NOW}drive an? {_V}", _always("my car")),
+    _rule(rf"i {_NOW}bank with {_V}", _always("my bank")),
+    _rule(rf"i {_NOW}(?:get to work|commute|go to work) by {_V}", _always("my commute")),
+    _rule(rf"{_I} {_NOW}(?:wake up|get up) at {_V}", _always("my getting up")),
+    _rule(rf"i {_NOW}go to (?:bed|sleep) at {_V}", _always("my bedtime")),
+    _rule(r"i (?:now )?weigh (?P<value>\d[\w.,]* ?\w{0,9})", _always("my weight")),
+    _rule(rf"{_AM} (?P<value>\d+(?: years old)?)", _always("my age")),
+    _rule(rf"{_AM} {_NOW}on (?:the )?(?P<value>[\w-]+(?: [\w-]+)?) (?P<subject>plan|tier|shift)", lambda s, v: f"my {s}"),
+    _rule(r"i work the (?P<value>[\w-]+) shift", _always("my shift")),
+    _rule(rf"{_HAVE}(?:upgraded|downgraded|switched) to the {_V} (?P<subject>plan|tier)", lambda s, v: f"my {s}"),
+    _rule(rf"{_AM} {_NOW}at (?P<value>[(\[]?-?\d+ ?, ?-?\d+(?: ?, ?-?\d+)?[)\]]?)", _always("my position")),
+    _rule(rf"(?:please )?(?:you can )?call me {_V}", _always("my nickname")),
+    _rule(
+        r"(?:please |from now on |always )*(?:answer|reply|respond)(?: to)?(?: me)? in (?P<value>[A-Z]\w+)",
+        _always("my language for answers"),
+    ),
+    _rule(rf"(?:please )?use {_V} for (?:the )?(?P<subject>[\w-]+)", lambda s, v: f"use for {s.rstrip('s')}"),
+    _rule(rf"i {_NOW}prefer {_V} (?:for|as) (?:my |the )?(?P<subject>[\w -]{{1,30}})", lambda s, v: f"my preferred {s}"),
+    # what others of one's own do
+    _rule(rf"{_OWN} {_NOW}lives in {_V}", _always("home")),
+    _rule(rf"{_OWN} (?:has )?(?:moved|relocated) to (?P<value>[A-Z].{{0,60}})", lambda s, v: None if is_time(v) else f"{s} home"),
+    _rule(rf"{_OWN} {_NOW}works (?:at|for) {_V}", _always("employer")),
+    _rule(rf"{_OWN} {_NOW}works as an? {_V}", _always("job title")),
+    _rule(rf"{_OWN} {_NOW}drives an? {_V}", _always("car")),
+    _rule(rf"{_OWN} {_NOW}wears size {_V} shoes", _always("shoe size")),
+    _rule(rf"{_OWN} is {_NOW}in size {_V} shoes", _always("shoe size")),
+    _rule(rf"{_OWN} is {_NOW}called {_V}", _always("name")),
+    # what is changed
+    _rule(rf"{_HAVE}(?:{_SET[3:]}) (?P<subject>(?:the|my|our) [\w'’ -]{{1,50}}?) {_TO} {_V}", _becomes),
+    _rule(rf"set (?:the |my )?(?P<subject>[\w'’ .-]{{1,50}}?) to {_V}", _always("")),
+    _rule(rf"{_S} (?:has been |got |is being |has |is now )?{_CHANGED} {_TO} {_V}", _becomes),
+    _rule(rf"the {_S} (?:runs|listens) (?:on|at) port {_V}", _always("port")),
+    _rule(rf"{_S} (?:runs|lives|is hosted|is reachable|is running|listens) {_NOW}(?:at|on) {_V}",
+          lambda s, v: f"{s} host" if is_host(v) else None),
+    _rule(rf"{_S} (?:costs|is priced at) {_NOW}{_V}", _always("price")),
+    _rule(rf"{_S} (?:expires|is good until|is valid until) (?:on )?{_V}", _timed("expiry")),
+    _rule(rf"{_S} is {_NOW}due (?:on |by |at )?{_V}", _timed("due")),
+    _rule(rf"{_S} (?:starts|begins|leaves|departs|takes place|is scheduled|is set) {_NOW}(?:at |on |for )?{_V}", _starts),
+    _rule(rf"{_S} is {_NOW}(?:at|on) {_V}", _at),
+    _rule(rf"(?P<value>[A-Z].{{0,40}}) is {_NOW}my (?:new )?(?P<subject>favou?rite [\w -]{{1,30}})", lambda s, v: f"my {s}"),
+    _rule(rf"(?:these days |lately |at the moment |right now )?{_S} is {_NOW}{_V}", _is),
+    _rule(rf"{_S}: {_V}", lambda s, v: s if has_one_value(s) or is_numbered(s) else None),
+)  # fmt: skip
+_SETTING = re.compile(r"(?P<subject>[A-Za-z_][\w.-]{0,60}) ?= ?(?P<value>[^\s=]{1,60})")
+_LABEL = re.compile(r"(?P<subject>[A-Z][A-Z_ ]{1,20}): (?P<value>\S{1,30})")
+_FIELDS = re.compile(r"(?:\w+=[^\s=]{1,40} ){1,3}\w+=[^\s=]{1,40}")
+
+
+def fact_of(text: str) -> str | None:
+    """Return the name of the one fact that a text states as it holds now, None if it may state none, or several.
+
+    Examples:
+        >>> fact_of("My sister's phone number is 555-0101."), fact_of("The meeting has been moved to Friday")
+        ("my sister phone", "meeting time")
+        >>> fact_of("I might move to Rome"), fact_of("I speak French")
+        (None, None)
+    """
+    found: dict[str, int] = {}
+    parts = clauses(text)
+    for part in parts:
+        name = _fact_of_clause(part)
+        if name is not None:
+            found[name] = len(part.split())
+    if len(found) != 1:
+        return None
+    ((name, words),) = found.items()
+    return name if sum(len(part.split()) for part in parts) - words <= _MOST_BESIDE else None
+
+
+def _fact_of_clause(clause: str) -> str | None:
+    if "=" in clause:
+        return _setting(clause)
+    label = _LABEL.fullmatch(clause)
+    if label is not None:
+        return label["subject"].lower()
+    for rule in _RULES:
+        found = rule.pattern.fullmatch(clause)
+        if found is None:
+            continue
+        named = found.groupdict().get("subject")
+        subject = "" if named is None else subject_of(named)
+        value = bare(found["value"])
+        if subject is not None and is_value(value):
+            name = rule.name(subject, value)
+            if name is not None:
+                return name.strip()
+    return None
+
+
+def _setting(clause: str) -> str | None:
+    if _FIELDS.fullmatch(clause):
+        *which, last = clause.split()
+        return " ".join((*which, last.partition("=")[0])).lower()
+    found = _SETTING.fullmatch(clause)
+    return None if found is None else found["subject"]
