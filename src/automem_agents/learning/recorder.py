@@ -17,6 +17,7 @@ from automem_agents.journal.decisions import NewSignal, insert_signals
 from automem_agents.journal.turns import find_turn
 from automem_agents.learning.attribution import attribute
 from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, RESTATED, USED, credit_of
+from automem_agents.learning.misses import bring_back, missed, said_again
 from automem_agents.learning.runs import Asked, Runs, Turned
 from automem_agents.learning.signals import asks_again, corrects, restates
 from automem_agents.learning.words import LIMIT
@@ -27,7 +28,8 @@ from automem_agents.store import MemoryStore
 from automem_agents.text.render import record_text, without_blocks
 from automem_agents.types import Namespace
 
-WEIGHTS = {USED: 0.5, ASKED_AGAIN: -0.5, CORRECTED: -1.0, RESTATED: 0.5}
+MISSED = "missed"
+WEIGHTS = {USED: 0.5, ASKED_AGAIN: -0.5, CORRECTED: -1.0, RESTATED: 0.5, MISSED: 0.0}
 IDLE = 600 * 1_000_000  # microseconds after which a run's last answer is taken to have stood
 _AT_ONCE = 200  # READs credited in one transaction
 
@@ -125,20 +127,27 @@ class Recorder:
                     self.credit_again(connection, seq)
 
     def credit_again(self, connection: Connection, decision_seq: int) -> None:
-        """Work out anew what a READ earned; nothing, if it was erased meanwhile."""
+        """Work out anew what a READ earned; nothing, if it was erased meanwhile.
+
+        Where that is bad, and its question is still known, what was skipped or pruned may answer it.
+        """
         try:
             read = credits.read_by_seq(connection, decision_seq)
         except UnknownDecision:
             return
-        self.credit(connection, read)
+        if (self.credit(connection, read) or 0) < 0:
+            for asked in self.runs.asked(read.namespace, read.run_id):
+                found = _find(connection, asked)
+                if found is not None and found.seq == read.seq:
+                    self._bring_back(connection, read, asked.query)
 
-    def credit(self, connection: Connection, read: Read) -> None:
-        """Work out what a READ earned from all that is known of it by now, and put it on the learner's feed."""
+    def credit(self, connection: Connection, read: Read) -> float | None:
+        """Return what a READ earned, from all that is known of it by now, and put it on the learner's feed."""
         evidence = credits.evidence_on(connection, read)
         credit = credit_of(evidence)
         same = np.array_equal(evidence.reward, credit.candidates, equal_nan=True)
         if same and read.reward == credit.reward:
-            return
+            return credit.reward
         credits.set_reward(connection, read.seq, credit.reward, evidence, credit.candidates)
         if not same:
             self._count_use(connection, read.namespace, evidence, credit.candidates)
@@ -147,6 +156,7 @@ class Recorder:
             else:
                 credits.withdraw_credit(connection, read.seq)
             self._store.journal.once_committed(self._credited)
+        return credit.reward
 
     def _count_use(self, connection: Connection, namespace: int, evidence: Evidence, rewards: Rewards) -> None:
         before, after = (set(evidence.record_seqs[found > 0].tolist()) for found in (evidence.reward, rewards))
@@ -177,6 +187,7 @@ class Recorder:
             if read is not None:
                 if kind is not None:
                     self._complain(connection, read, kind, message, rarity)
+                    self._bring_back(connection, read, asked.query, message if kind == CORRECTED else "")
                 self.credit(connection, read)
 
     def _complain(self, connection: Connection, read: Read, kind: str, message: str, rarity: Rarity) -> None:
@@ -192,6 +203,17 @@ class Recorder:
                 credits.mark_used(connection, read.seq, candidates, positions)
         kinds = (kind, RESTATED) if positions else (kind,)
         insert_signals(connection, [self._signal(read, k) for k in kinds])
+
+    def _bring_back(self, connection: Connection, read: Read, query: str, message: str = "") -> None:
+        """Bring back what was skipped or pruned, and would have been shown, or is what a user says now."""
+        candidates = [c.record_seq for c in credits.considered(connection, read.seq) if c.shown]
+        shown = list(_texts(connection, read.namespace, candidates).values())
+        seqs = missed(self._store, connection, read.namespace, query, shown)
+        if message:
+            seqs += said_again(self._store, connection, read.namespace, message)
+        if bring_back(self._store, connection, read.namespace, list(dict.fromkeys(seqs))):
+            insert_signals(connection, [self._signal(read, MISSED)])
+            self._store.journal.once_committed(self._credited)
 
     def _attribute(self, connection: Connection, read: Read, query: str, answer: str, rarity: Rarity) -> None:
         if not answer:

@@ -114,6 +114,11 @@ class Runs:
             elif run.noted[0] == turn_id:
                 _go_on(run, run.noted[1])
 
+    def asked(self, namespace: int, run_id: str | None) -> tuple[Asked, ...]:
+        """Return the READs of a run's last turn, and those since."""
+        run = self._get(namespace, run_id)
+        return () if run is None else (*run.previous.asked, *run.asked)
+
     def _get(self, namespace: int, run_id: str | None) -> Run | None:
         with self._lock:
             return None if run_id is None else self._runs.get((namespace, run_id))
