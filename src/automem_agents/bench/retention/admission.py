@@ -65,9 +65,9 @@ class Reader:
         self._embedder = Embedded(embedder)
         self._budget = budget
 
-    def shown(self, heard: Heard, kept: Ints) -> list[list[int]]:
-        """Return the turns that are recalled for each scored question."""
-        questions = [q.question for q in heard.talk.scored]
+    def shown(self, heard: Heard, kept: Ints, asked: slice = slice(None)) -> list[list[int]]:
+        """Return the turns that are recalled for each scored question, or some of them."""
+        questions = [q.question for q in heard.talk.scored[asked]]
         if not len(kept):
             return [[] for _ in questions]
         costs = heard.costs[kept].tolist()

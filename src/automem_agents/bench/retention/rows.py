@@ -23,10 +23,11 @@ class RetentionRow:
         recall: mean over the questions of the share of their turns that came back.
         low, high, low_t, high_t: of the recall, by the bootstrap and by Student's t.
         evidence: the evidence kept, with its intervals.
-        evidence_difference, difference: of evidence and recall from the rules with the same share, paired; None for
-            the rules themselves, and where they didn't run.
+        reference: what the differences are from.
+        evidence_difference, difference: of evidence and recall from the reference with the same share, paired; None for
+            the reference itself, and where it didn't run.
         gain: of recall from a memory that keeps everything, paired.
-        wins: conversations in which more evidence is kept than by the rules.
+        wins: conversations in which more evidence is kept than by the reference.
         records, tokens: kept, mean over conversations; nothing is kept beside them.
         n, links: number of questions, and of the turns that answer them.
     """
@@ -42,6 +43,7 @@ class RetentionRow:
     low_t: float | None
     high_t: float | None
     evidence: Estimate
+    reference: str
     evidence_difference: Estimate | None
     difference: Estimate | None
     gain: Estimate
@@ -56,7 +58,9 @@ class RetentionRow:
 _Cell = tuple[str, str, int]
 
 
-def rows_of(found: Sequence[Kept], wanted: Mapping[str, Numbers], seed: int = 0) -> list[RetentionRow]:
+def rows_of(
+    found: Sequence[Kept], wanted: Mapping[str, Numbers], seed: int = 0, reference: str = RULES
+) -> list[RetentionRow]:
     """Return the rows, by source and unit; arms and shares as they came.
 
     Args:
@@ -69,20 +73,24 @@ def rows_of(found: Sequence[Kept], wanted: Mapping[str, Numbers], seed: int = 0)
             if one.source == source:
                 cells.setdefault((one.unit, one.arm, one.share), []).append(one)
         drawn = resamples(len(cells[UNITS[0], EVERYTHING, 100]), seed)
-        rows += [_row(cell, cells, wanted, drawn) for cell in sorted(cells, key=lambda cell: UNITS.index(cell[0]))]
+        rows += [
+            _row(cell, cells, wanted, drawn, reference) for cell in sorted(cells, key=lambda cell: UNITS.index(cell[0]))
+        ]
     return rows
 
 
-def _row(cell: _Cell, cells: Mapping[_Cell, list[Kept]], wanted: Mapping[str, Numbers], drawn: Ints) -> RetentionRow:
+def _row(
+    cell: _Cell, cells: Mapping[_Cell, list[Kept]], wanted: Mapping[str, Numbers], drawn: Ints, reference: str
+) -> RetentionRow:
     unit, arm, share = cell
     mine = cells[cell]
-    rules = cells.get((unit, RULES, share), ()) if arm != RULES else ()
+    other = cells.get((unit, reference, share), ()) if arm != reference else ()
     links = np.array([wanted[one.conversation].sum() for one in mine])
     questions = np.array([float(len(one.recall)) for one in mine])
     kept, recalled = _sums(mine)
     own, evidence = estimate(recalled, questions, drawn), estimate(kept, links, drawn)
     everything = _sums(cells[unit, EVERYTHING, 100])[1]
-    more, better = (kept - _sums(rules)[0], recalled - _sums(rules)[1]) if rules else (None, None)
+    more, better = (kept - _sums(other)[0], recalled - _sums(other)[1]) if other else (None, None)
     return RetentionRow(
         source=mine[0].source,
         system=arm,
@@ -95,6 +103,7 @@ def _row(cell: _Cell, cells: Mapping[_Cell, list[Kept]], wanted: Mapping[str, Nu
         low_t=own.low_t,
         high_t=own.high_t,
         evidence=evidence,
+        reference=reference,
         evidence_difference=None if more is None else estimate(more, links, drawn),
         difference=None if better is None else estimate(better, questions, drawn),
         gain=estimate(recalled - everything, questions, drawn),
