@@ -48,10 +48,17 @@ def test_the_same_run_gives_the_same_figures(write: Write) -> None:
     assert _run(*arguments) == _run(*arguments)
 
 
+def test_a_churn_is_compared_with_lru_lfu_and_the_rules(write: Write) -> None:
+    out = json.loads(_run(_file(write), "--protocol", "churn", "--json", "-"))["rows"]
+    assert {row["reference"] for row in out} == {"lru", "lfu", "rules"}
+    assert {row["kept"] for row in out} == {30, 100}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--systems", "best"), "unknown system 'best'"),
+        (("--protocol", "churn", "--systems", "linear"), "unknown system 'linear'"),
         (("--keep", "0"), "percentages from 1 to 100"),
         (("--keep", "half"), "percentages from 1 to 100"),
         (("--limit", "1"), "there is one only"),
