@@ -39,7 +39,7 @@ def test_json_tables_and_pictures(write: Write, tmp_path: Path) -> None:
     assert {row["kept"] for row in rows} == {30, 50, 100}
     for heading in ("chats, share of turns", "logs, share of tokens", "evidence kept", "recall, difference from"):
         assert heading in shown
-    names = {f"retention-{s}-{u}.{x}" for s in ("chats", "logs") for u in ("turns", "tokens") for x in ("png", "svg")}
+    names = {f"admission-{s}-{u}.{x}" for s in ("chats", "logs") for u in ("turns", "tokens") for x in ("png", "svg")}
     assert {path.name for path in plots.iterdir()} == names
 
 

@@ -94,7 +94,7 @@ class LexicalIndex:
             >>> index = LexicalIndex(); [index.add(["tea", "green"]), index.add(["tea"])]
             [0, 1]
             >>> {term: round(rarity, 2) for term, rarity in index.rarities(["tea", "green", "coffee"]).items()}
-            {'tea': 0.11, 'green': 0.43, 'coffee': 1.0}
+            {'tea': 0.1, 'green': 0.39, 'coffee': 1.0}
         """
         highest = log1p((self._live + 0.5) / 0.5)
         return {term: self.rarity(term) / highest for term in terms}

@@ -25,6 +25,10 @@ _LOOKS = {
     "users": ("#CC79A7", "--", "D"),
     "lru": ("#E69F00", "-.", "<"),
     "lfu": ("#E69F00", "-.", ">"),
+    "fifo": ("#888888", ":", "v"),
+    "learned": ("#D55E00", "-", "o"),
+    "learned-warm": ("#009E73", "-", "p"),
+    "permuted": ("#8C564B", "--", "x"),
     "linear": ("#D55E00", "-", "o"),
     "linear-mixed": ("#8C564B", "-", "o"),
     "boosting": ("#009E73", "-", "p"),
@@ -33,7 +37,7 @@ _LOOKS = {
 }
 
 
-def draw(rows: Sequence[RetentionRow], budget: int, folder: Path) -> list[Path]:
+def draw(rows: Sequence[RetentionRow], protocol: str, budget: int, folder: Path) -> list[Path]:
     """Draw a picture for each source and unit, as PNG and SVG; return the files."""
     mpl = require("matplotlib", "bench")
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +46,7 @@ def draw(rows: Sequence[RetentionRow], budget: int, folder: Path) -> list[Path]:
         for source, unit in dict.fromkeys((row.source, row.unit) for row in rows):
             figure = _figure([row for row in rows if (row.source, row.unit) == (source, unit)], budget)
             for suffix, metadata in (("svg", {"Date": None}), ("png", {})):
-                path = folder / f"retention-{source}-{unit}.{suffix}"
+                path = folder / f"{protocol}-{source}-{unit}.{suffix}"
                 figure.savefig(path, metadata=metadata, facecolor="white", dpi=150)
                 made.append(path)
     return made

@@ -96,7 +96,7 @@ def keep(wish: Keeping, talks: Sequence[Conversation], json_out: Path | None, qu
     compared = [rows_of(found, wanted(heard), wish.seed, reference) for reference in protocol.references]
     rows = [row for one in compared for row in one]
     if wish.plots is not None:
-        draw(compared[0], wish.budget, wish.plots)
+        draw(compared[0], wish.protocol, wish.budget, wish.plots)
     if json_out is not None:
         write_json(json_out, as_json(rows))
     if json_out != Path("-"):
