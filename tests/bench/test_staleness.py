@@ -68,8 +68,11 @@ def test_every_way_of_putting_a_recall_into_a_prompt_carries_its_text(tmp_path: 
     with MemoryController.open(tmp_path, user_id="ada") as memory:
         memory.add("I like tea")
         recalled = memory.recall("tea").text
-    said, answer = {"role": "user", "content": "hello"}, {"role": "assistant", "content": ACKNOWLEDGEMENTS[0]}
-    ways = [with_recall([said, answer], recalled, Random(seed)) for seed in range(40)]
+    turn: list[dict[str, object]] = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": ACKNOWLEDGEMENTS[0]},
+    ]
+    ways = [with_recall(turn, recalled, Random(seed)) for seed in range(40)]
     assert {len(way) for way in ways} == {2, 3}
     assert all("I like tea" in " ".join(str(m["content"]) for m in way) for way in ways)
     assert any(QUOTING in str(way[-1]["content"]) for way in ways)
