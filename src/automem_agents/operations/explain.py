@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from automem_agents.operations.log import to_decision
 from automem_agents.operations.replay import drawn
 from automem_agents.protocols import Policy
 from automem_agents.text.render import one_line
-from automem_agents.types import Candidate, Decision, Explanation, Namespace, Operation
+from automem_agents.types import Action, Candidate, Decision, Explanation, Namespace, Operation
 
 _LARGEST = 5  # learned shares in the text; the object has them all
 _DISPLACED = 3
@@ -42,13 +42,16 @@ def explain(
     decision = to_decision(connection, row)
     ids = [c.record_id for c in decision.candidates if c.record_id]
     ids += [effect.record_id for effect in effects_of(connection, row.seq)]
-    texts = {i: row_by_id(connection, row.namespace, i).text for i in dict.fromkeys(ids)}
+    rows = {i: row_by_id(connection, row.namespace, i) for i in dict.fromkeys(ids)}
+    texts = {i: record.text for i, record in rows.items()}
     contributions = _contributions(policy_named(decision.policy), decision)
     fixed = {i: sum(shares.get(name, 0.0) for name in READ.names) for i, shares in contributions.items()}
     tried = _tried(row.arguments, decision)
     displaced = {**_put_ahead(decision, fixed), **tried}
     found = Explanation(decision=decision, contributions=contributions, fixed=fixed, displaced=displaced, texts=texts)
-    return replace(found, lines=(*_head(decision), *_body(found, tried)))
+    updated = decision.operation is Operation.WRITE and decision.action is Action.UPDATE
+    facts = dict.fromkeys(record.key for record in rows.values() if updated and record.key)
+    return replace(found, lines=(*_head(decision), *_body(found, tried, facts)))
 
 
 def _put_ahead(decision: Decision, fixed: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
@@ -99,10 +102,11 @@ def _head(decision: Decision) -> tuple[str, ...]:
     )
 
 
-def _body(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _body(found: Explanation, tried: Mapping[str, tuple[str, ...]], facts: Collection[str] = ()) -> tuple[str, ...]:
     if found.decision.operation is Operation.READ:
         return _read_lines(found, tried)
     lines = [f"  {record_id}  {_short(text, 60)}" for record_id, text in found.texts.items()]
+    lines += [f"  fact: {fact}" for fact in facts]
     named = [f"{name} {value:.2f}" for name, value in found.decision.features.items() if value]
     return (*lines, f"  saw {', '.join(named)}") if named else tuple(lines)
 

@@ -34,7 +34,7 @@ from automem_agents.store.heard import Heard
 from automem_agents.types import TRUST, Action, Operation
 
 _NEIGHBOURS = 3
-_ABOUT, _FEW = 0.3, 10  # how close, and how many, those are that a text may say it replaces
+_ABOUT, _FEW = 0.0, 10  # how close, and how many, those are that a text may say it replaces
 
 
 @dataclass(frozen=True)
@@ -186,24 +186,29 @@ class Planner:
         key = piece.message.key
         if key is not None and _given(piece):
             return piece, self._live_with_key(key)
-        if key is not None:
-            rows = records.live_by_seq(self.connection, self.namespace, self._live_with_key(key))
-            free = key not in self._keys and self._may_replace(piece, rows)
-            return (piece, [row.seq for row in rows]) if free else (_with_key(piece, None), [])
-        mine = Statement(piece.message.speaker, piece.text, piece.date)
-        if self.policy is None or piece.segment or not names_what_went(mine):
+        held = [] if key is None else records.live_with_key(self.connection, self.namespace, key)
+        rows = records.live_by_seq(self.connection, self.namespace, held)
+        if key in self._keys or not self._may_replace(piece, rows):
+            return _with_key(piece, None), []
+        if rows or self.policy is None or piece.segment:
+            return piece, held
+        rows = self._named_as_replaced(piece, vector)
+        if len(rows) != 1 or not self._may_replace(piece, rows):
             return piece, []
+        return _with_key(piece, key or rows[0].key), [rows[0].seq]
+
+    def _named_as_replaced(self, piece: Piece, vector: Floats) -> list[RecordRow]:
+        mine = Statement(piece.message.speaker, piece.text, piece.date)
+        if not names_what_went(mine):
+            return []
         close = list(self.store.dense.closest(self.namespace, self.ws, vector, _FEW, _ABOUT))
-        rows = [
+        return [
             row
             for row in records.live_by_seq(self.connection, self.namespace, close)
             if row.seq not in self._replaced
             and (row.key is None or is_found(row.key))
             and replaces(mine, _statement(row))
         ]
-        if len(rows) != 1 or not self._may_replace(piece, rows):
-            return piece, []
-        return _with_key(piece, rows[0].key), [rows[0].seq]
 
     def _may_replace(self, piece: Piece, rows: Sequence[RecordRow]) -> bool:
         occurred_at = piece.message.occurred_at

@@ -18,11 +18,11 @@ _DOUBT = re.compile(
     # negation
     r"not|never|no|none|nobody|nothing|neither|nor|cannot|without|hardly|barely|\w+n['’]t|"
     # what may be, or may come
-    r"if|unless|would|could|might|may (?!\d)|maybe|perhaps|possibly|probably|should|wish|hope|hoping|suppose|imagine|pretend"
+    r"if|unless|would|could|might|(?<!\d )may (?!\d)|maybe|perhaps|possibly|probably|should|wish|hope|hoping|suppose|imagine|pretend"
     r"|assume|assuming|whether|considering|thinking|think|guess|plan|plans to|planning|planned|want|wants|wanted|will|going to"
     r"|gonna|about to|\w+['’]ll|\w+['’]d|tomorrow we|next year|someday|soon|evaluating|almost|nearly|in case|when i|hypothetically|"
     # what was
-    r"was|were|had|used to|previously|formerly|back in|back then|once|ago|until|originally|as a kid|in my youth|before|"
+    r"was|were|had|used to|previously|formerly|back in|back then|once|ago|originally|as a kid|in my youth|before|"
     # what others say, or is said for another end
     r"said|says|say|told|tells|asked|heard|hear|read|reads|wrote|claims?|claimed|believes?|thought|rumou?r|apparently|allegedly"
     r"|supposedly|according|translate|dream|dreamed|dreamt|song|lyrics|novel|movie|story|example|e\.g\.|joke|kidding|"
@@ -31,7 +31,7 @@ _DOUBT = re.compile(
     r")\b",
     re.I,
 )
-_CLAUSE = re.compile(r"(?:[.!;]+|,| [-–—]| because\b| since\b| so\b)\s+(?=\S)|\s\(")
+_CLAUSE = re.compile(r"(?:[.!;]+|,(?!\s?-?\d)| [-–—]| because\b| since\b| so\b)\s+(?=\S)|\s\((?!-?\d)")
 _AND_I = re.compile(r"^(?:and|but|so|then)\s+", re.I)
 
 

@@ -23,7 +23,8 @@ _STATE = re.compile(
     re.I,
 )
 _WORDY = re.compile(
-    r"\b(?:and|but|that|which|who|what|because|like|than|very|really|so|pretty|quite|kind of|going|getting)\b", re.I
+    r"\b(?:and|but|that|which|who|what|because|like|than|very|really|so|pretty|quite|kind of|going|getting|until|during|for now|while)\b",
+    re.I,
 )
 _NOW = re.compile(
     r"\s+(?:now|currently|these days|at the moment|right now|from now on|as of (?:today|now|this \w+)|already|again|instead"
