@@ -68,14 +68,15 @@ ARMS: Mapping[str, Arm] = {
     arm.name: arm
     for arm in (
         Arm("automem"),
-        Arm("add_all", options={"policy": AddAll(), "learn": "off"}),
-        Arm("given_keys", given_keys=True),
+        Arm("no_keys", options={"key_extractor": None}),
+        Arm("add_all", options={"key_extractor": None, "policy": AddAll(), "learn": "off"}),
+        Arm("given_keys", given_keys=True, options={"key_extractor": None}),
         Arm("echoed", echoed=True),
     )
 }
 
 
-STREAM_ARMS = ("automem", "add_all", "given_keys")
+STREAM_ARMS = ("automem", "no_keys", "add_all", "given_keys")
 
 
 @dataclass(frozen=True, kw_only=True)
