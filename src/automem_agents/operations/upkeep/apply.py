@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -28,6 +29,7 @@ class Applier:
     Attributes:
         seen: the newest change that the plan went by, or that was made by it.
         removed_by_others: records that left recall since; so many fewer have to go for a budget.
+        did: how many records each action took out of recall.
     """
 
     store: MemoryStore
@@ -35,6 +37,7 @@ class Applier:
     policy: str
     seen: int = 0
     removed_by_others: int = 0
+    did: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.seen = self.snapshot.newest
@@ -49,6 +52,7 @@ class Applier:
             new = decision_of(self.snapshot, step.action, step.reason, self.policy)
             (decision_seq,) = insert_decisions(connection, [new])
             self.seen = _change(connection, namespace, step, new.now, decision_seq)
+        self.did[step.action] += len(step.gone)
         return decided(new, step)
 
     def _as_it_is_now(self, connection: Connection, step: Step) -> Step:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from automem_agents.journal import upkeep
@@ -58,7 +57,7 @@ def consolidate(store: MemoryStore, namespace: Namespace, how: Upkept) -> list[D
         PolicyError: if the policy gives no usable values.
         StoreError: if the journal fails; each step is taken as a whole or not at all.
     """
-    if not how.dry_run:
+    if how.asked_for and not how.dry_run:  # one that nobody asked for must not file again what was erased
         with store.journal.write() as connection:
             store.journal.ensure_namespace(connection, namespace, store.clock.now())
     snapshot = look(store, namespace.key)
@@ -69,15 +68,13 @@ def consolidate(store: MemoryStore, namespace: Namespace, how: Upkept) -> list[D
         return planned or [as_decision(_nothing(snapshot, label), None, ())]
     applier = Applier(store, snapshot, label)
     taken: list[Decision] = []
-    did: Counter[str] = Counter()
     for step in steps:
         if how.stopped():
-            break
+            return taken
         decision = applier.take(step)
         if decision is not None:
             taken.append(decision)
-            did[decision.action] += len(step.gone)
-    _finish(store, snapshot, did)
+    _finish(store, snapshot, applier.did)
     return taken or [_log_nothing(store, snapshot, label)]
 
 
@@ -113,7 +110,7 @@ def _log_nothing(store: MemoryStore, snapshot: Snapshot, label: str) -> Decision
     return as_decision(none, None, ())
 
 
-def _finish(store: MemoryStore, snapshot: Snapshot, did: Counter[str]) -> None:
+def _finish(store: MemoryStore, snapshot: Snapshot, did: Mapping[str, int]) -> None:
     """Remove tombstones that the budget of bytes has no room for, and note what the pass did."""
     removed = 0
     if snapshot.schema.max_bytes:
