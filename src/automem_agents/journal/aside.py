@@ -24,7 +24,6 @@ class Aside(NamedTuple):
     speaker: str
     occurred_at: int | None
     date_text: str | None
-    vector: bytes
 
 
 class _By(NamedTuple):

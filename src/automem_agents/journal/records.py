@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, select, upd
 from automem_agents._assemble import assemble
 from automem_agents.clock import to_datetime
 from automem_agents.errors import UnknownRecord
-from automem_agents.journal.prepared import Connected, PreparedInsert, PreparedLookup, PreparedSelect
+from automem_agents.journal.prepared import Connected, PreparedInsert, PreparedLookup, PreparedSelect, PreparedUpdate
 from automem_agents.journal.schema import changes, lineage, records, turns
 from automem_agents.text.render import date_label
 from automem_agents.types import MemoryRecord, Namespace, State
@@ -34,6 +34,9 @@ _SET_STATE = (
 _IN_STATE = _OWNED & (records.c.state == bindparam("in_state"))
 _BEYOND = select(records.c.seq).where(_IN_STATE).order_by(records.c.seq.desc()).limit(1).offset(bindparam("keep"))
 _DROP = delete(records).where(_IN_STATE, records.c.seq <= bindparam("upto"))
+_SET_VECTOR = PreparedUpdate(
+    update(records).where(records.c.seq == bindparam("record")).values(vector=bindparam("new_vector"))
+)
 _TAKEN = select(records.c.id).where(records.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -180,6 +183,11 @@ def drop_oldest(connection: Connection, namespace: int, state: State, keep: int)
     beyond = connection.scalar(_BEYOND, {"in_namespace": namespace, "in_state": state, "keep": keep})
     if beyond is not None:
         connection.execute(_DROP, {"in_namespace": namespace, "in_state": state, "upto": beyond})
+
+
+def set_vectors(connection: Connection, vectors: Mapping[int, bytes]) -> None:
+    """Give records their vectors, by seq."""
+    _SET_VECTOR.many(connection, [{"record": seq, "new_vector": vector} for seq, vector in vectors.items()])
 
 
 def link(connection: Connection, child: int, parents: Iterable[int], relation: str) -> None:

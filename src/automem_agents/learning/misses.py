@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import fsum
+from statistics import median
 from typing import Final
 
-import numpy as np
 from sqlalchemy import Connection
 
 from automem_agents.journal import aside, records
 from automem_agents.journal.aside import Aside
 from automem_agents.learning.signals import restates
 from automem_agents.learning.write_credit import blame_skips
+from automem_agents.operations.skipped import bring_to_life
 from automem_agents.store import MemoryStore
 from automem_agents.text.render import record_text
 from automem_agents.text.terms import terms
-from automem_agents.types import State
 
 MOST: Final = 3  # texts that come back at once
+_LIKELY: Final = 64  # texts that are embedded
 COVERAGE: Final = 0.4  # share of the question's weight, by rarity, that a text must have to answer it
 
 Rarity = Callable[[str], float]
@@ -39,18 +40,15 @@ def missed(
     if not found or not whole > 0:
         return []
     covered = [_covered(_text(row), weights) / whole for row in found]
-    if max(covered) < COVERAGE:
+    likely = sorted((i for i, share in enumerate(covered) if share >= COVERAGE), key=lambda i: -covered[i])[:_LIKELY]
+    if not likely:
         return []
-    vectors = np.stack([np.frombuffer(row.vector, "<f4") for row in found])
-    asked_for, *of_shown = store.embed([question, *shown])
-    usual = [
-        _covered(text, weights) / whole + float(vector @ asked_for)
-        for text, vector in zip(shown, of_shown, strict=True)
-    ]
-    least = float(np.median(usual)) if usual else 0.0
-    scores = np.array(covered) + vectors @ asked_for
-    likely = [i for i in np.argsort(-scores, kind="stable").tolist() if covered[i] >= COVERAGE and scores[i] > least]
-    return [found[i].seq for i in likely[:MOST]]
+    texts = [*shown, *(_text(found[i]) for i in likely)]
+    asked_for, *vectors = store.embed([question, *texts])
+    scores = [_covered(text, weights) / whole + float(v @ asked_for) for text, v in zip(texts, vectors, strict=True)]
+    least = median(scores[: len(shown)]) if shown else 0.0
+    ranked = sorted(zip(scores[len(shown) :], likely, strict=True), reverse=True)
+    return [found[i].seq for score, i in ranked if score > least][:MOST]
 
 
 def said_again(store: MemoryStore, connection: Connection, namespace: int, message: str) -> list[int]:
@@ -71,8 +69,7 @@ def bring_back(store: MemoryStore, connection: Connection, namespace: int, seqs:
         seq for seq in seqs if (key := rows[seq].key) is None or not records.live_with_key(connection, namespace, key)
     ]
     if free:
-        records.set_state(connection, namespace, free, State.LIVE, None)
-        records.log_changes(connection, namespace, free, "restore")
+        bring_to_life(store, connection, namespace, free)
         blame_skips(connection, namespace, free)
     return free
 

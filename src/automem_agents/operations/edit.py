@@ -12,6 +12,7 @@ from automem_agents.journal import records
 from automem_agents.journal.decisions import decision_by_id, effects_of, insert_decisions, mark_undone
 from automem_agents.journal.upkeep import lost
 from automem_agents.operations.log import as_decision, explicit_decision, load_decision
+from automem_agents.operations.skipped import bring_to_life
 from automem_agents.store import MemoryStore
 from automem_agents.types import Action, Decision, Namespace, Operation, State
 
@@ -59,9 +60,8 @@ def undo(store: MemoryStore, decision_id: str, namespace: Namespace | None = Non
         added = [e.record_seq for e in effects if e.op == "add"]
         hidden = [e.record_seq for e in effects if e.op in _HID]
         records.set_state(connection, row.namespace, added, State.FORGOTTEN, now)
-        records.set_state(connection, row.namespace, hidden, State.LIVE, None)
         records.log_changes(connection, row.namespace, added, "forget")
-        records.log_changes(connection, row.namespace, hidden, "restore")
+        bring_to_life(store, connection, row.namespace, hidden)
         mark_undone(connection, row.seq)
         return load_decision(connection, decision_id)
 

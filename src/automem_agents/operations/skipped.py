@@ -1,4 +1,4 @@
-"""What a policy skipped is kept aside for a while: a text that is missed later comes back, and the SKIP is blamed."""
+"""What a policy skipped is kept aside for a while, so that it can come back when it is missed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,34 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from automem_agents.journal import records
-from automem_agents.journal.records import NewRecord
+from automem_agents.journal.records import NewRecord, label_of
+from automem_agents.store import MemoryStore
+from automem_agents.text.render import record_text
 from automem_agents.types import State
 
 
 def keep_aside(connection: Connection, namespace: int, skipped: Sequence[tuple[NewRecord, int]], most: int) -> int:
     """Keep texts that were not stored, each with the seq of its decision; return the last change's seq.
 
+    Their vectors are not kept: they take most of the room, and can be made again.
+
     Args:
         most: kept of the namespace; the oldest beyond it are physically removed.
     """
-    rows = [replace(row, state=State.SKIPPED, valid_to=row.recorded_at) for row, _ in skipped]
+    rows = [replace(row, state=State.SKIPPED, valid_to=row.recorded_at, vector=b"") for row, _ in skipped]
     last = 0
     for seq, (_, decision_seq) in zip(records.insert_records(connection, rows), skipped, strict=True):
         last = records.log_changes(connection, namespace, [seq], "skip", decision_seq)
     records.drop_oldest(connection, namespace, State.SKIPPED, most)
     return last
+
+
+def bring_to_life(store: MemoryStore, connection: Connection, namespace: int, seqs: Sequence[int]) -> None:
+    """Make records live that are not, whatever took them out of recall."""
+    rows = records.rows_by_seq(connection, namespace, seqs)
+    bare = [row for row in rows.values() if not row.vector]
+    texts = [record_text(row.speaker, label_of(row.occurred_at, row.date_text), row.text) for row in bare]
+    vectors = zip(bare, store.embed(texts), strict=True)
+    records.set_vectors(connection, {row.seq: vector.astype("<f4").tobytes() for row, vector in vectors})
+    records.set_state(connection, namespace, seqs, State.LIVE, None)
+    records.log_changes(connection, namespace, seqs, "restore")
