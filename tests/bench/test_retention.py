@@ -13,6 +13,7 @@ from automem_agents.bench.retention.arms import EVERYTHING, MODELS, Values, by_u
 from automem_agents.bench.retention.heard import Heard, hear
 from automem_agents.bench.retention.rows import rows_of
 from automem_agents.features import WRITE
+from automem_agents.protocols import Ints
 from automem_agents.testing import HashEmbedder
 from automem_agents.text.tokens import TiktokenCounter
 
@@ -98,11 +99,19 @@ def test_of_turns_used_alike_the_later_is_worth_more() -> None:
     assert by_use("lfu", [], 3).argsort().tolist() == [0, 1, 2]
 
 
-def test_use_by_a_question_does_not_keep_what_that_question_wants(heard: list[Heard]) -> None:
-    one = heard[0]
-    everything = [[turn] for (turn,) in one.evidence]  # each question recalls what answers it, and nothing else
-    whole = next(k for k in _done([one], ["lfu"], [50]) if k.arm == "lfu" and k.unit == "turns")
-    assert whole.evidence.sum() < len(everything)  # hindsight of its own question would keep all of them
+class Perfect(Reader):
+    """Recalls what answers the question, where it is kept, and nothing else."""
+
+    def shown(self, heard: Heard, kept: Ints, asked: slice = slice(None)) -> list[list[int]]:
+        return [[place for place in places if place in kept] for places in heard.evidence[asked]]
+
+
+@pytest.mark.parametrize("arm", ["lru", "lfu"])
+def test_use_by_a_question_does_not_keep_what_that_question_wants(heard: list[Heard], arm: str) -> None:
+    found = list(admission(heard[:1], [arm], [50], Perfect(HashEmbedder(64))))
+    (kept,) = [one for one in found if one.arm == arm and one.unit == "turns"]
+    assert len(kept.evidence) == 6  # half of the 12 turns would hold all of it
+    assert kept.evidence.sum() < 6
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("linear")])

@@ -77,10 +77,10 @@ def test_a_learner_begins_as_the_rules_and_learns_only_from_use(heard: list[Hear
     assert after[used].mean() - after[others].mean() > before[used].mean() - before[others].mean()
 
 
-def test_who_has_lived_before_knows_more(heard: list[Heard]) -> None:
+def test_other_conversations_say_nothing_to_who_has_not_lived_through_them(heard: list[Heard]) -> None:
     found = {(one.arm, one.conversation): one for one in _done(heard[:2], ["learned", "learned-warm"])}
-    alone = {(one.arm, one.conversation): one for one in _done(heard[:1], ["learned", "learned-warm"])}
-    name = heard[0].talk.id
+    alone = {(one.arm, one.conversation): one for one in _done(heard[1:2], ["learned", "learned-warm"])}
+    name = heard[1].talk.id
     assert np.array_equal(found["learned", name].evidence, alone["learned", name].evidence)
     # with no other conversation of the source it is the same learner
     assert np.array_equal(alone["learned-warm", name].evidence, alone["learned", name].evidence)

@@ -74,6 +74,11 @@ def test_sessions_and_turns_without_one_do_not_hear_each_other(memory: MemoryCon
     assert memory.observe(turn).decisions[1].features["replies"] == 1
 
 
+def test_nobody_replies_to_himself(memory: MemoryController) -> None:
+    seen(memory, TALK[0], session="s")
+    assert seen(memory, {**TALK[1], "name": "Bo"}, session="s")["replies"] == 0
+
+
 def test_a_question_that_is_not_stored_is_heard(memory: MemoryController) -> None:
     skipped = memory.observe([{"role": "user", "name": "Bo", "content": "Hey, how are you?"}], session="s")
     assert skipped.decisions[0].records == ()
