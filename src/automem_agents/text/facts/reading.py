@@ -10,6 +10,7 @@ from automem_agents.text.facts.statement import clauses
 from automem_agents.text.facts.subjects import has_one_value, is_event, is_numbered, subject_of
 from automem_agents.text.facts.values import bare, is_host, is_position, is_state, is_time, is_value
 
+_LONGEST = 13  # blanks in a clause that states a fact
 _MOST_BESIDE = 7  # words outside the clause that states the fact: they would be superseded with it
 
 
@@ -68,6 +69,11 @@ def _home(subject: str, value: str) -> str | None:
     return "my home" if not is_time(value) and re.match(r"[A-Z]", value) else None
 
 
+def _region(subject: str, value: str) -> str | None:
+    """Name where a system runs; what it is in may as well be a state."""
+    return f"{subject} region" if re.match(r"[A-Z]|.*\d", value) and not is_time(value) else None
+
+
 _S = r"(?P<subject>[\w#][\w'’#&/. -]{0,70}?)"
 _OWN = r"(?P<subject>my [\w'’ -]{1,40}?)"
 _V = r"(?P<value>\S.{0,70})"
@@ -110,6 +116,11 @@ _RULES = (
     ),
     _rule(rf"(?:please )?use {_V} for (?:the )?(?P<subject>[\w-]+)", lambda s, v: f"use for {s.rstrip('s')}"),
     _rule(rf"i {_NOW}prefer {_V} (?:for|as) (?:my |the )?(?P<subject>[\w -]{{1,30}})", lambda s, v: f"my preferred {s}"),
+    _rule(rf"{_AM} {_NOW}in (?P<value>[A-Z][\w-]+) now", _home),
+    _rule(r"(?:i|we|you) (?:now )?have (?P<value>\d+) (?P<subject>hit points|hp|mana|gold)", lambda s, v: s),
+    _rule(rf"{_AM} at (?P<value>\d+) (?P<subject>hit points|hp|mana|gold)", lambda s, v: s),
+    _rule(rf"we launch on {_V}", _always("launch time")),
+    _rule(rf"{_HAVE}renamed (?:the|my|our) (?P<subject>[\w -]{{1,40}}?) to {_V}", lambda s, v: s.removeprefix("my ") + " name"),
     # what others of one's own do
     _rule(rf"{_OWN} {_NOW}lives in {_V}", _always("home")),
     _rule(rf"{_OWN} (?:has )?(?:moved|relocated) to (?P<value>[A-Z].{{0,60}})", lambda s, v: None if is_time(v) else f"{s} home"),
@@ -126,6 +137,17 @@ _RULES = (
     _rule(rf"the {_S} (?:runs|listens) (?:on|at) port {_V}", _always("port")),
     _rule(rf"{_S} (?:runs|lives|is hosted|is reachable|is running|listens) {_NOW}(?:at|on) {_V}",
           lambda s, v: f"{s} host" if is_host(v) else None),
+    _rule(rf"(?P<value>[A-Z][\w' ]{{0,40}}?) is {_NOW}(?:the|our) (?:new )?{_S}", lambda s, v: s if has_one_value(s) else None),
+    _rule(rf"{_S} is {_NOW}(?:capped at|limited to) {_V}", _always("cap")),
+    _rule(rf"{_S} is {_NOW}governed by the laws of {_V}", _always("governing law")),
+    _rule(rf"(?:the|our) (?P<subject>[\w -]{{1,40}}? (?:cluster|database|service|site|app)|cluster|database|service|site|app)"
+          rf" (?:runs|is|is hosted) {_NOW}in {_V}", _region),
+    _rule(rf"{_HAVE}(?:moved|migrated) (?:the|our) (?P<subject>[\w -]{{0,40}}?(?:cluster|database|service|site|app)) to {_V}",
+          _region),
+    _rule(r"(?:the|our|this) (?P<subject>project|app|api|service|frontend|backend|repo) (?:runs on|is on) (?P<value>[A-Za-z]+ [\d.]+)",
+          lambda s, v: f"{s} {v.split()[0].lower()} version"),
+    _rule(rf"{_HAVE}(?:bumped|upgraded|moved) (?:the|our) (?P<subject>project|app|api|service|frontend|backend|repo) to"
+          rf" (?P<value>[A-Za-z]+ [\d.]+)", lambda s, v: f"{s} {v.split()[0].lower()} version"),
     _rule(rf"{_S} (?:costs|is priced at) {_NOW}{_V}", _always("price")),
     _rule(rf"{_S} (?:expires|is good until|is valid until) (?:on )?{_V}", _timed("expiry")),
     _rule(rf"{_S} is {_NOW}due (?:on |by |at )?{_V}", _timed("due")),
@@ -145,7 +167,7 @@ def fact_of(text: str) -> str | None:
 
     Examples:
         >>> fact_of("My sister's phone number is 555-0101."), fact_of("The meeting has been moved to Friday")
-        ("my sister phone", "meeting time")
+        ('my sister phone', 'meeting time')
         >>> fact_of("I might move to Rome"), fact_of("I speak French")
         (None, None)
     """
@@ -162,6 +184,8 @@ def fact_of(text: str) -> str | None:
 
 
 def _fact_of_clause(clause: str) -> str | None:
+    if clause.count(" ") > _LONGEST:
+        return None
     if "=" in clause:
         return _setting(clause)
     label = _LABEL.fullmatch(clause)
