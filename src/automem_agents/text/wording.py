@@ -87,15 +87,17 @@ def wording(text: str) -> Wording:
     for word in words:
         for kind in _KINDS_OF.get(word, ()):
             kinds[kind] += 1
-    return Wording(
-        max(1, len(words)),
-        max(1, len(_SENTENCE_ENDS.findall(text)) + text.count("\n")),
-        *kinds,
-        numbers=len(_NUMBERS.findall(text)),
-        names=len(set(_NAMES.findall(text))),
-        questions=text.count("?"),
-        exclamations=text.count("!"),
-        has_list=len(_ITEMS.findall(text)) >= _ITEMS_OF_A_LIST,
-        has_code=sum(map(text.count, _CODE)) >= _SIGNS_OF_CODE,
-        has_quote=_QUOTED.search(text) is not None,
+    return Wording._make(
+        (
+            max(1, len(words)),
+            max(1, len(_SENTENCE_ENDS.findall(text)) + text.count("\n")),
+            *kinds,
+            len(_NUMBERS.findall(text)),
+            len(set(_NAMES.findall(text))),
+            text.count("?"),
+            text.count("!"),
+            len(_ITEMS.findall(text)) >= _ITEMS_OF_A_LIST,
+            sum(map(text.count, _CODE)) >= _SIGNS_OF_CODE,
+            _QUOTED.search(text) is not None,
+        )
     )
