@@ -220,11 +220,19 @@ class WriteChoice:
 
 @dataclass(frozen=True)
 class KeepProblem:
-    """The live records of a namespace, when some have to go: their features (n, d), and the namespace's key."""
+    """The live records of a namespace, when some have to go.
+
+    Attributes:
+        names: the d feature names.
+        features: (n, d) of the records.
+        namespace: its key.
+        written: (n, w) what was seen of each when it was written; nan where that is no longer known, or None for all.
+    """
 
     names: tuple[str, ...]
     features: NDArray[np.float16]
     namespace: int = 0
+    written: NDArray[np.float16] | None = None
 
 
 class Policy(Protocol):

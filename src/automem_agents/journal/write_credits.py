@@ -49,6 +49,14 @@ _WRITTEN = PreparedLookup(
     records.c.seq,
     Written,
 )
+_FEATURES = PreparedLookup(
+    select(changes.c.record_seq, decisions.c.features)
+    .join_from(records, decisions, decisions.c.turn_seq == records.c.turn_seq)
+    .join(changes, (changes.c.decision_seq == decisions.c.seq) & (changes.c.record_seq == records.c.seq))
+    .where(decisions.c.features.is_not(None), decisions.c.feature_set == bindparam("wanted")),
+    records.c.seq,
+    _Packed,
+)
 _SAYS_THE_SAME = PreparedLookup(
     select(lineage.c.child, lineage.c.parent).where(lineage.c.relation != "update"), lineage.c.child, _Parent
 )
@@ -110,6 +118,11 @@ def written_by(connection: Connection, record_seqs: Collection[int]) -> list[Wri
         front = {row.parent for row in _SAYS_THE_SAME.all(connection, sorted(front))} - found
         found |= front
     return _WRITTEN.all(connection, sorted(found))
+
+
+def features_of(connection: Connection, record_seqs: Sequence[int], feature_set: str) -> dict[int, bytes]:
+    """Return what was seen of records when they were written, for ``unpack_features``, where the log still has it."""
+    return {row.seq: row.features for row in _FEATURES.all(connection, record_seqs, wanted=feature_set)}
 
 
 def used_among(connection: Connection, record_seqs: Sequence[int]) -> set[int]:

@@ -89,7 +89,8 @@ class RulingPolicy:
         """Let who rules choose; what only was learned says is not worth keeping is kept now and then all the same."""
         by_rules = replace(self.rules.write(problem), policy=_label(self.rules))
         try:
-            writer = self._writer(problem) if by_rules.action is Action.ADD else None
+            sees = by_rules.action is Action.ADD and problem.names == WRITE.names
+            writer = self._writer(problem.namespace, problem.features) if sees else None
             if writer is None:
                 return by_rules
             choice = replace(writer.write(problem), policy=_label(writer))
@@ -99,17 +100,30 @@ class RulingPolicy:
             return by_rules
         return self._explorer.added(choice) if choice.action is Action.SKIP else choice
 
-    def _writer(self, problem: WriteProblem) -> LearnedPolicy | None:
-        """Return what was learned of WRITEs, where it may rule."""
+    def _writer(self, namespace: int, features: NDArray[np.float16]) -> LearnedPolicy | None:
+        """Return what was learned of WRITEs, where it may rule texts like this one."""
         learner, ruling = self.learner, self.ruling
-        if learner is None or ruling is None or not ruling.learned.writes or problem.names != WRITE.names:
+        if learner is None or ruling is None or not ruling.learned.writes:
             return None
-        verdict = learner.writes.verdict(problem.namespace, write_cluster(problem.features))
+        verdict = learner.writes.verdict(namespace, write_cluster(features))
         return ruling.learned if (verdict.open if ruling.gated else not verdict.vetoed) else None
 
     def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
-        """Value records as the rules do."""
-        return self.rules.keep(problem)
+        """Value records as who rules WRITEs does."""
+        try:
+            keeper = self._keeper(problem)
+            return self.rules.keep(problem) if keeper is None else keeper.keep(problem)
+        except Exception as error:  # noqa: BLE001 - what was learned must not stop a memory from keeping order
+            self.ruling = None
+            self._failed(error)
+            return self.rules.keep(problem)
+
+    def _keeper(self, problem: KeepProblem) -> LearnedPolicy | None:
+        """Return what was learned of WRITEs, where it may rule and there is something to value by it."""
+        if problem.written is None:
+            return None
+        known = problem.written[~np.isnan(problem.written).any(axis=1)]
+        return self._writer(problem.namespace, known[-1]) if len(known) else None
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the shares that the rules give."""

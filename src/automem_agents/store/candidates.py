@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,15 +62,15 @@ class Candidates:
         return self if left.all() else _at(self, left)
 
 
-RowsT = TypeVar("RowsT", "Candidates", Context)
+def _at(rows: Candidates, left: NDArray[np.bool_]) -> Candidates:
+    """Return some of the candidates."""
+    context = None if rows.context is None else replace(rows.context, **_chosen(rows.context, left))
+    return replace(rows, context=context, **_chosen(rows, left))
 
 
-def _at(rows: RowsT, left: NDArray[np.bool_]) -> RowsT:
-    """Return some rows of all arrays."""
+def _chosen(rows: Candidates | Context, left: NDArray[np.bool_]) -> dict[str, Any]:
     values = {f.name: getattr(rows, f.name) for f in fields(rows)}
-    chosen = {name: value[left] for name, value in values.items() if isinstance(value, np.ndarray)}
-    context = values.get("context")
-    return replace(rows, **chosen, **({} if context is None else {"context": _at(context, left)}))
+    return {name: value[left] for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
 def find(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
 
 from automem_agents.bench.dataset import Conversation, Said, Session
 from automem_agents.bench.learning.dice import dice
@@ -25,24 +24,21 @@ EVERYTHING, HALF, HALF_ASIDE = "everything", "half", "half, kept aside"
 ARMS = (EVERYTHING, HALF, HALF_ASIDE)
 ROUNDS = 3
 SHARE_OF_BYTES = 0.7
+_LOST = 0.5
 
 
-@dataclass
 class _Forced(RulesPolicy):
     """Stores everything, or skips half at random; READ is decided by the rules."""
 
-    half: bool
-    seed: str
-    name: ClassVar[str] = "forced"
-    _count: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, half: bool, seed: str) -> None:
         super().__init__()
+        self.name = "forced"
+        self._half, self._seed, self._count = half, seed, 0
 
     def write(self, problem: WriteProblem) -> WriteChoice:
         """Choose by luck."""
         self._count += 1
-        lost = self.half and dice("recovery", self.seed, self._count).random() < 0.5
+        lost = self._half and dice("recovery", self._seed, self._count).random() < _LOST
         if Action.ADD not in problem.legal or (lost and Action.SKIP in problem.legal):
             return WriteChoice(Action.SKIP, "by luck")
         return WriteChoice(Action.ADD, "by luck")
@@ -60,15 +56,13 @@ class _System(WholeTurns):
         max_bytes: int | None,
         costs: Mapping[str, Mapping[str, int]],
     ) -> None:
-        self._forced = policy
+        self._forced_policy = policy
         self._schema = None if max_bytes is None else MemorySchema(max_bytes=max_bytes)
         super().__init__(folder, settings, embedder, costs=costs)
 
     def _opened(self) -> MemoryController:
-        return MemoryController.open(
-            self._folder, embedder=self._embedder, policy=self._forced, schema=self._schema,
-            key_extractor=None, **self._options,
-        )  # type: ignore[arg-type]  # fmt: skip
+        options = {"schema": self._schema, "key_extractor": None, **self._options}
+        return MemoryController.open(self._folder, embedder=self._embedder, policy=self._forced_policy, **options)  # type: ignore[arg-type]
 
     def _write(self, conversation: Conversation, session: Session, turn: Said) -> Receipt:
         message = {"role": turn.role, "name": turn.speaker, "content": turn.content, "date": session.date}

@@ -68,7 +68,8 @@ def _least(
 
 
 def _values(snapshot: Snapshot, policy: Policy) -> NDArray[np.float64]:
-    values = np.asarray(policy.keep(KeepProblem(KEEP.names, snapshot.records, snapshot.namespace)), np.float64)
+    problem = KeepProblem(KEEP.names, snapshot.records, snapshot.namespace, snapshot.writes)
+    values = np.asarray(policy.keep(problem), np.float64)
     if values.shape != (len(snapshot.rows),) or not np.isfinite(values).all():
         raise PolicyError(f"the policy {policy.name} must give a finite value for each of {len(snapshot.rows)} records")
     return values

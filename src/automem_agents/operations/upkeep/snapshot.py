@@ -9,10 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from automem_agents.features import LOOKS_BACK, LastUse, consolidate_features, keep_features
+from automem_agents.features import LOOKS_BACK, WRITE, LastUse, consolidate_features, keep_features
 from automem_agents.journal import records, upkeep
+from automem_agents.journal.decisions import unpack_features
 from automem_agents.journal.records import RecordRow
 from automem_agents.journal.upkeep import Mark, nbytes_of
+from automem_agents.journal.write_credits import features_of
 from automem_agents.memory_schema import PINNED, MemorySchema
 from automem_agents.operations.upkeep.budget import live_bytes_allowed
 from automem_agents.store import MemoryStore
@@ -34,6 +36,7 @@ class Snapshot:
         last_use: by seq.
         dead_bytes: of tombstones and what was skipped; 0 where no budget asks for it.
         newest: the newest change in the namespace.
+        written: what was seen of records when they were written, packed, by seq; nothing where no budget asks for it.
         mark: what the last pass left.
         now: the time.
     """
@@ -45,6 +48,7 @@ class Snapshot:
     last_use: Mapping[int, LastUse]
     dead_bytes: int
     newest: int
+    written: Mapping[int, bytes]
     mark: Mark
     now: int
 
@@ -65,6 +69,16 @@ class Snapshot:
     def records(self) -> NDArray[np.float16]:
         """(n, d) features ``KEEP`` of each record."""
         return keep_features(self.rows, self.last_use)
+
+    @cached_property
+    def writes(self) -> NDArray[np.float16]:
+        """(n, w) columns ``WRITE`` of each record, nan where they are not known."""
+        found = np.full((len(self.rows), len(WRITE.names)), np.nan, np.float16)
+        for at, row in enumerate(self.rows):
+            columns = unpack_features(self.written.get(row.seq), len(WRITE.names))
+            if columns is not None:
+                found[at] = columns[0]
+        return found
 
     @cached_property
     def features(self) -> NDArray[np.float16]:
@@ -108,9 +122,19 @@ def look(store: MemoryStore, namespace: int) -> Snapshot:
             last_use=_last_uses(upkeep.last_uses(connection, namespace, LOOKS_BACK)),
             dead_bytes=sum(load.nbytes for load in dead),
             newest=newest,
+            written=features_of(connection, [row.seq for row in rows], WRITE.id) if _is_full(schema, rows) else {},
             mark=upkeep.mark_of(store.journal.meta(connection, upkeep.mark_name(namespace))),
             now=store.clock.now(),
         )
+
+
+def _is_full(schema: MemorySchema, rows: Sequence[RecordRow]) -> bool:
+    """Whether something may have to go, so that the values of records are asked for."""
+    return bool(
+        schema.max_bytes
+        or (schema.max_records and len(rows) > schema.max_records)
+        or any(rules.cap for rules in schema.kinds.values())
+    )
 
 
 def _last_uses(found: Mapping[int, tuple[int, int | None]]) -> dict[int, LastUse]:
