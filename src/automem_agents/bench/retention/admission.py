@@ -89,7 +89,7 @@ def admission(
         everything = np.arange(len(heard))
         shown = reader.shown(heard, everything)
         for unit in UNITS:
-            yield _kept(EVERYTHING, heard, 100, unit, [(everything, shown, slice(None))])
+            yield kept_of(EVERYTHING, heard, 100, unit, [(everything, shown, slice(None))])
         on_step(1)
         for arm in arms:
             for unit in UNITS:
@@ -99,7 +99,7 @@ def admission(
                     else:
                         kept = chosen(values.of(arm, heard, unit), heard.costs, share, unit)
                         parts = [(kept, reader.shown(heard, kept), slice(None))]
-                    yield _kept(arm, heard, share, unit, parts)
+                    yield kept_of(arm, heard, share, unit, parts)
                     on_step(1)
 
 
@@ -108,12 +108,12 @@ def steps(all_heard: int, arms: Sequence[str], shares: Sequence[int]) -> int:
     return all_heard * (1 + len(arms) * len(UNITS) * len(shares))
 
 
-_Part = tuple[Ints, list[list[int]], slice]
+Part = tuple[Ints, list[list[int]], slice]  # what is kept, what each question recalls of it, and which questions count
 
 
 def _folds(
     arm: str, heard: Heard, everything: list[list[int]], share: int, unit: Unit, reader: Reader
-) -> Iterator[_Part]:
+) -> Iterator[Part]:
     """Keep what the other half of the questions recalled: no turn is kept because the question that counts wanted it."""
     for fold in range(_FOLDS):
         others = [turns for number, turns in enumerate(everything) if number % _FOLDS != fold]
@@ -121,7 +121,8 @@ def _folds(
         yield kept, reader.shown(heard, kept), slice(fold, None, _FOLDS)
 
 
-def _kept(arm: str, heard: Heard, share: int, unit: Unit, parts: Sequence[_Part]) -> Kept:
+def kept_of(arm: str, heard: Heard, share: int, unit: Unit, parts: Sequence[Part]) -> Kept:
+    """Return what came of keeping parts of a conversation, each for some of its questions."""
     evidence, recall = np.zeros(len(heard.evidence)), np.zeros(len(heard.evidence))
     for kept, shown, questions in parts:
         stored = set(kept.tolist())
