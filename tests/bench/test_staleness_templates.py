@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
-from automem_agents.bench.retention import templates_held, templates_seen
+from automem_agents.bench.retention.template_files import Group, content, read
 from automem_agents.bench.retention.templates import Template, Trap, mentions, role_of, text_of
 
-TEMPLATES = (*templates_seen.TEMPLATES, *templates_held.TEMPLATES)
-TRAPS = (*templates_seen.TRAPS, *templates_held.TRAPS)
+SEEN, HELD = read("seen"), read("held")
+TEMPLATES = (*SEEN[0], *HELD[0])
+TRAPS = (*SEEN[1], *HELD[1])
 
 # Frozen: figures are reported on both files, and no one who writes a key extractor has read the second.
 # Whoever changes them reports all figures anew.
-FROZEN = {
-    templates_seen.__file__: "13e0bfc132ecdbf597c2dde1885b9d5d060e4e604d05610150bccae741ac72ed",
-    templates_held.__file__: "eaa7216e160ec04a99fe2197d7ba2acc8361387ccb4fa568f827b8744d5d51ae",
+FROZEN: dict[Group, str] = {
+    "seen": "bed8848cabf67f0f735aa84a99a10b476d66fa8c1acb00bdc3ea1b281727a77f",
+    "held": "9f4317e52c1febdc62b2b81a47fc3a4849dcc8ddd180e5e6d0ec4e87385559f9",
 }
 
 
-@pytest.mark.parametrize("file", FROZEN, ids=lambda file: Path(file).stem)
-def test_the_files_are_as_they_were_when_figures_were_reported(file: str) -> None:
-    assert sha256(Path(file).read_bytes()).hexdigest() == FROZEN[file]
+@pytest.mark.parametrize("group", FROZEN)
+def test_the_files_are_as_they_were_when_figures_were_reported(group: Group) -> None:
+    assert sha256(content(group)).hexdigest() == FROZEN[group]
 
 
 def test_there_are_enough_and_half_of_them_are_held_back() -> None:
     assert len(TEMPLATES) >= 80
-    assert len(templates_seen.TEMPLATES) == len(templates_held.TEMPLATES)
+    assert len(SEEN[0]) == len(HELD[0])
     assert len({template.name for template in TEMPLATES}) == len(TEMPLATES)
-    assert {template.kind for template in templates_seen.TEMPLATES} == {t.kind for t in templates_held.TEMPLATES}
+    assert {template.kind for template in SEEN[0]} == {t.kind for t in HELD[0]}
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)

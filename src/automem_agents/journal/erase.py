@@ -12,6 +12,7 @@ from automem_agents.journal import schema as t
 from automem_agents.journal.policies import forget_namespace
 from automem_agents.journal.records import log_changes
 from automem_agents.journal.upkeep import mark_name
+from automem_agents.types import STORED
 
 _OWN_WORDS = ("update", "alike")  # a child by one of these says what it says by itself
 
@@ -62,10 +63,10 @@ def _closure(connection: Connection, seqs: Sequence[int]) -> list[int]:
 
 
 def erase_namespace(connection: Connection, namespace: int, now: int) -> int:
-    """Remove everything a namespace has in any table; return how many records went."""
+    """Remove everything a namespace has in any table; return how many records went that had once been stored."""
     seqs = select(t.records.c.seq).where(t.records.c.namespace == namespace)
     choices = select(t.decisions.c.seq).where(t.decisions.c.namespace == namespace)
-    count = len(list(connection.scalars(seqs)))
+    count = len(list(connection.scalars(seqs.where(t.records.c.state.in_(STORED)))))
     _delete(connection, t.decision_candidates, t.decision_candidates.c.decision_seq.in_(choices))
     _delete(connection, t.lineage, or_(t.lineage.c.child.in_(seqs), t.lineage.c.parent.in_(seqs)))
     _delete(

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
-from automem_agents.bench.retention import templates_held, templates_seen
 from automem_agents.bench.retention.chatter import remark, said_again, small_talk
+from automem_agents.bench.retention.template_files import Group, read
 from automem_agents.bench.retention.templates import Line, Template, Trap, role_of, text_of
 
-Group = Literal["seen", "held"]
 GROUPS: tuple[Group, ...] = ("seen", "held")
-TEMPLATES: dict[Group, tuple[Template, ...]] = {"seen": templates_seen.TEMPLATES, "held": templates_held.TEMPLATES}
-TRAPS: dict[Group, tuple[Trap, ...]] = {"seen": templates_seen.TRAPS, "held": templates_held.TRAPS}
+TEMPLATES: dict[Group, tuple[Template, ...]] = {group: read(group)[0] for group in GROUPS}
+TRAPS: dict[Group, tuple[Trap, ...]] = {group: read(group)[1] for group in GROUPS}
 REPEATED = 0.3
 
 
