@@ -24,6 +24,7 @@ from automem_agents.types import (
 if TYPE_CHECKING:
     from automem_agents.controller import MemoryController
     from automem_agents.memory_schema import KindRules, MemorySchema
+    from automem_agents.operations.audit import AuditReport
     from automem_agents.operations.items import ItemPut, ItemQuery, ItemStore, StoredItem
     from automem_agents.operations.messages import Message
     from automem_agents.operations.transcript import Transcript
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Action",
+    "AuditReport",
     "AutoMemError",
     "Decision",
     "Explanation",
@@ -62,6 +64,7 @@ __all__ = [
 
 # The store needs SQLAlchemy and NumPy; naming what is rarely all needed keeps the import itself light.
 _LAZY = {
+    "AuditReport": "automem_agents.operations.audit",
     "ItemPut": "automem_agents.operations.items",
     "ItemQuery": "automem_agents.operations.items",
     "ItemStore": "automem_agents.operations.items",

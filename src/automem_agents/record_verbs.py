@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from automem_agents._async import to_async
 from automem_agents.errors import InvalidInput
 from automem_agents.journal import records as rows
+from automem_agents.operations.audit import AuditReport, audit_store
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.operations.checks import checked_count, checked_query, checked_text
 from automem_agents.operations.edit import forget, undo
@@ -221,6 +222,23 @@ class RecordVerbs:
         finally:
             self._removed(namespaces)
 
+    def audit(self, *, examples: int = 3, unused_after: int = 100, **scope: Unpack[Scope]) -> AuditReport:
+        """Return what is in a memory that should not be there; nothing is changed.
+
+        Args:
+            examples: at most so many of each check; secrets in their texts are masked.
+            unused_after: recalls that a record must have been there for to be called never used.
+
+        Raises:
+            InvalidInput, ScopeRequired: if an argument is wrong.
+        """
+        self._log.flush()
+        namespace = self._defaults.namespace(scope)
+        shown = checked_count("examples", examples, 0)
+        return audit_store(
+            self.store, namespace, examples=shown, unused_after=checked_count("unused_after", unused_after, 1)
+        )
+
     def _stored(self, namespace: Namespace, receipt: Receipt) -> None:
         """Take note of what was stored."""
 
@@ -237,3 +255,4 @@ class RecordVerbs:
     aundo = to_async(undo)
     adelete = to_async(delete)
     aerase = to_async(erase)
+    aaudit = to_async(audit)

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from automem_agents import __version__
-from automem_agents.cli import bench, decisions, demo, evaluate, policy, records, removal, store, transfer, upkeep
+from automem_agents.cli import (
+    audit,
+    bench,
+    decisions,
+    demo,
+    evaluate,
+    policy,
+    records,
+    removal,
+    store,
+    transfer,
+    upkeep,
+)
 from automem_agents.cli.commands import Commands
 from automem_agents.cli.options import examples
 
@@ -19,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (records, removal, transfer, decisions, policy, upkeep, store, demo, evaluate, bench):
+for group in (records, removal, transfer, decisions, policy, upkeep, audit, store, demo, evaluate, bench):
     app.add_typer(group.commands)
 
 

@@ -1,0 +1,36 @@
+"""People that a model made up: placeholder names that recur, and a user of several ages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from automem_agents.operations.audit.subject import Entry, Flag, Subject
+
+_PLACEHOLDER = re.compile(r"\b(?:J(?:ohn|ane) (?:Doe|Smith)|(?:Max|Erika) Mustermann|Acme (?:Corp|Inc))\b")
+_AGE = re.compile(
+    r"(?:the )?user(?:['’]s age)? is (?:named [A-Z]\w{1,20}(?: [A-Z]\w{1,20})?,? (?:and is )?)?(?:an? )?(\d{1,3})\b"
+    r"(?![.,:/]?\d)(?: |-)?(?:years?)?",
+    re.I,
+)
+_LEAST_REPEATS = 2
+_LEAST_AGES = 3
+
+
+def profiles(subject: Subject) -> Iterator[Flag]:
+    """Flag records of people who seem to be made up."""
+    named: dict[str, list[Entry]] = {}
+    aged: dict[str, list[Entry]] = {}
+    for entry in subject.live:
+        name = _PLACEHOLDER.search(entry.text)
+        age = _AGE.match(entry.text)
+        if name:
+            named.setdefault(name[0], []).append(entry)
+        elif age:
+            aged.setdefault(age[1], []).append(entry)
+    for name_of, entries in named.items():
+        if len(entries) >= _LEAST_REPEATS:
+            yield from (Flag(entry, f"{name_of} is a placeholder, in {len(entries)} records") for entry in entries)
+    if len(aged) >= _LEAST_AGES:
+        why = f"the user has {len(aged)} ages"
+        yield from (Flag(entry, why) for entries in aged.values() for entry in entries)
