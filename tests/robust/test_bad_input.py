@@ -195,7 +195,9 @@ EDIT_CASES: dict[str, Call] = {
     "forget list": lambda m, p: m.forget([m.records()[0].id]),
     "undo unknown": lambda m, p: m.undo("dec_none"),
     "undo a record": lambda m, p: m.undo(m.records()[0].id),
-    "undo a skip": lambda m, p: m.undo(m.observe(said("Thanks!"), turn_id="small talk").decisions[0].id),
+    "undo a refusal": lambda m, p: m.undo(
+        m.observe({"role": "system", "content": "Be brief"}, turn_id="refusal").decisions[0].id
+    ),
     "delete unknown": lambda m, p: m.delete("mem_none"),
     "explain unknown": lambda m, p: m.explain("dec_none"),
     "erase without user": lambda m, p: m.erase(user_id={}),
@@ -258,6 +260,7 @@ def fill(memory: MemoryController) -> MemoryController:
     memory.add("The heron stays at the lake")
     memory.observe(said("My locker is number 418"), turn_id="known")
     memory.observe(said("Thanks!"), turn_id="small talk")
+    memory.observe({"role": "system", "content": "Be brief"}, turn_id="refusal")
     return memory
 
 
