@@ -54,6 +54,34 @@ def test_a_churn_is_compared_with_lru_lfu_and_the_rules(write: Write) -> None:
     assert {row["kept"] for row in out} == {30, 100}
 
 
+def test_what_is_learned_on_the_way_is_compared_with_the_rules(write: Write) -> None:
+    arguments = ("--protocol", "online", "--systems", "citations,permuted", "--keep", "50", "--json", "-")
+    rows = json.loads(_run(_file(write, 3), *arguments))["rows"]
+    assert {row["system"] for row in rows} == {
+        "everything", "rules", "citations", "gated citations", "permuted", "gated permuted",
+    }  # fmt: skip
+    few = [row for row in rows if row["system"].startswith("gated")]  # too few to prove anything
+    by_rules = {(row["source"], row["unit"]): row["evidence_kept"] for row in rows if row["system"] == "rules"}
+    assert all(row["evidence_kept"] == by_rules[row["source"], row["unit"]] for row in few)
+
+
+def test_what_was_lost_comes_back_where_it_was_kept_aside(write: Write) -> None:
+    rows = json.loads(_run(_file(write), "--protocol", "recovery", "--systems", "score", "--json", "-"))["rows"]
+    last = {(row["conversation"], row["arm"]): row for row in rows if row["round"] == 3}
+    for conversation in {row["conversation"] for row in rows}:
+        whole, half, aside = (last[conversation, arm] for arm in ("everything", "half", "half, kept aside"))
+        assert half["recall"] <= aside["recall"] <= whole["recall"] + 1e-9
+        assert aside["records"] >= half["records"]
+    assert sum(row["recall"] for (_, arm), row in last.items() if "aside" in arm) > sum(
+        row["recall"] for (_, arm), row in last.items() if arm == "half"
+    )
+
+
+def test_a_recovery_needs_conversations() -> None:
+    with pytest.raises(InvalidInput, match="needs conversations"):
+        _run("--protocol", "recovery")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -18,7 +18,7 @@ from automem_agents.bench.retention.protocols import Keeping
 from automem_agents.bench.retention.protocols import keep as keep_shares
 from automem_agents.errors import InvalidInput
 
-Protocol = Literal["admission", "churn", "staleness", "delayed", "stream"]
+Protocol = Literal["admission", "churn", "online", "recovery", "staleness", "delayed", "stream"]
 _COMMAND = "  $ automem-agents bench retention talks.jsonl"
 EXAMPLES = "\n\n".join(
     [
@@ -26,6 +26,8 @@ EXAMPLES = "\n\n".join(
         _COMMAND,
         f"{_COMMAND} --systems rules,linear,oracle --keep 30 --json kept.json",
         f"{_COMMAND} --protocol churn --keep 20,30",
+        f"{_COMMAND} --protocol online --systems implicit,permuted",
+        f"{_COMMAND} --protocol recovery --systems score",
         f"{_COMMAND} logs.jsonl --plots pictures",
         "  $ automem-agents bench retention --protocol staleness",
     ]
@@ -41,6 +43,7 @@ def retention(
         Protocol,
         typer.Option(
             help="Keep a share of each conversation; or (churn) never more, with questions in between; "
+            "or (online) by what was learned on the way; or (recovery) skip half and ask again; "
             "or live through made-up streams, which need no FILE."
         ),
     ] = "admission",

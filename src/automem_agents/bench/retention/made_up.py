@@ -1,4 +1,4 @@
-"""The protocols of ``bench retention`` whose streams are made up: staleness, delayed, stream."""
+"""The protocols of ``bench retention`` with tables of their own: staleness, delayed, stream, recovery."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from pathlib import Path
 from rich.table import Table
 
 from automem_agents.bench.dataset import Conversation
-from automem_agents.bench.options import progress, wide_console
+from automem_agents.bench.options import exact_counter, progress, wide_console
 from automem_agents.bench.report import write_json
 from automem_agents.bench.retention.delayed import NEEDED_AT, delayed
 from automem_agents.bench.retention.endurance import TURNS, endurance
 from automem_agents.bench.retention.keepers import KEEPERS, Keeper
-from automem_agents.bench.retention.stale_tables import delayed_table, endurance_table, staleness_table
+from automem_agents.bench.retention.recovery import ARMS as RECOVERY_ARMS
+from automem_agents.bench.retention.recovery import RECOVERY_MODES, ROUNDS, recovery
+from automem_agents.bench.retention.stale_tables import (
+    delayed_table,
+    endurance_table,
+    recovery_table,
+    staleness_table,
+)
 from automem_agents.bench.retention.staleness import ARMS, STREAM_ARMS, changing_turns, staleness
 from automem_agents.bench.retention.updates import knowledge_updates
+from automem_agents.bench.run import turn_costs
 from automem_agents.embedders import WordLlamaEmbedder
 from automem_agents.errors import InvalidInput
 
-MADE_UP = ("staleness", "delayed", "stream")
+MADE_UP = ("staleness", "delayed", "stream", "recovery")
 UNBOUNDED = "unbounded"
 RECORDS = {"delayed": 1_000, "stream": 5_000}
 _KEPT_BY = (UNBOUNDED, "automem", "rules", *KEEPERS)
@@ -101,6 +109,22 @@ def _stream(wanted: Wanted, advance: _Advance) -> _Found:
     return [asdict(found)], [endurance_table(found)]
 
 
+def _recovery(wanted: Wanted, advance: _Advance) -> _Found:
+    if not wanted.talks:
+        raise InvalidInput("--protocol recovery needs conversations: name at least one FILE")
+    costs, embedder = turn_costs(wanted.talks, exact_counter()), WordLlamaEmbedder()
+    rows = [
+        row
+        for mode in wanted.systems or RECOVERY_MODES
+        for row in recovery(wanted.talks, mode, wanted.settings, embedder, costs, wanted.seed, on_step=advance)
+    ]
+    return [asdict(row) for row in rows], [recovery_table(rows)]
+
+
+def _recovery_steps(wanted: Wanted) -> int:
+    return len(wanted.talks) * len(wanted.systems or RECOVERY_MODES) * ROUNDS * len(RECOVERY_ARMS)
+
+
 def _staleness_steps(wanted: Wanted) -> int:
     return changing_turns(wanted.users, wanted.seed) * len(wanted.systems or STREAM_ARMS)
 
@@ -117,4 +141,5 @@ _PROTOCOLS: Mapping[str, tuple[Callable[[Wanted, _Advance], _Found], Sequence[st
     "staleness": (_staleness, tuple(ARMS), _staleness_steps),
     "delayed": (_delayed, _KEPT_BY, _delayed_steps),
     "stream": (_stream, ("automem",), _stream_steps),
+    "recovery": (_recovery, RECOVERY_MODES, _recovery_steps),
 }

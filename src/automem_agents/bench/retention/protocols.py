@@ -15,11 +15,13 @@ from automem_agents.bench.retention.admission import Kept, Reader, admission, st
 from automem_agents.bench.retention.arms import ARMS, MODELS, RULES, default_arms
 from automem_agents.bench.retention.churn import CHURN_ARMS, LFU, LRU, churn, churn_steps
 from automem_agents.bench.retention.heard import Heard, hear
+from automem_agents.bench.retention.online import ONLINE_MODES, online, online_steps
 from automem_agents.bench.retention.plots import draw
 from automem_agents.bench.retention.report import as_json, print_report
 from automem_agents.bench.retention.rows import rows_of
 from automem_agents.embedders import WordLlamaEmbedder
 from automem_agents.errors import InvalidInput
+from automem_agents.protocols import Embedder
 
 Steps = Callable[[int], None]
 
@@ -39,6 +41,13 @@ PROTOCOLS: Mapping[str, _Protocol] = {
     "admission": _Protocol(arms=ARMS, defaults=default_arms, shares="20,30,50,70", references=(RULES,), steps=steps),
     "churn": _Protocol(
         arms=CHURN_ARMS, defaults=lambda: CHURN_ARMS, shares="30", references=(LRU, LFU, RULES), steps=churn_steps
+    ),
+    "online": _Protocol(
+        arms=ONLINE_MODES,
+        defaults=lambda: ONLINE_MODES,
+        shares="30,50",
+        references=(RULES,),
+        steps=online_steps,
     ),
 }
 
@@ -92,7 +101,7 @@ def keep(wish: Keeping, talks: Sequence[Conversation], json_out: Path | None, qu
         for talk in talks:
             heard.append(hear(talk, wish.settings, embedder, counter))
             advance(1)
-        found = _found(wish, heard, Reader(embedder, wish.budget), advance)
+        found = _found(wish, heard, embedder, advance)
     compared = [rows_of(found, wanted(heard), wish.seed, reference) for reference in protocol.references]
     rows = [row for one in compared for row in one]
     if wish.plots is not None:
@@ -103,9 +112,12 @@ def keep(wish: Keeping, talks: Sequence[Conversation], json_out: Path | None, qu
         print_report(rows, wish.budget, wide_console())
 
 
-def _found(wish: Keeping, heard: Sequence[Heard], reader: Reader, on_step: Steps) -> list[Kept]:
+def _found(wish: Keeping, heard: Sequence[Heard], embedder: Embedder, on_step: Steps) -> list[Kept]:
+    reader = Reader(embedder, wish.budget)
     if wish.protocol == "churn":
         return list(churn(heard, wish.arms, wish.shares, reader, on_step))
+    if wish.protocol == "online":
+        return list(online(heard, wish.arms, wish.shares, reader, wish.settings, embedder, wish.seed, on_step))
     return list(admission(heard, wish.arms, wish.shares, reader, wish.seed, on_step))
 
 

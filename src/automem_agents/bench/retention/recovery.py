@@ -23,6 +23,7 @@ from automem_agents.types import Action, Namespace, Receipt, State
 EVERYTHING, HALF, HALF_ASIDE = "everything", "half", "half, kept aside"
 ARMS = (EVERYTHING, HALF, HALF_ASIDE)
 ROUNDS = 3
+RECOVERY_MODES = ("score", "implicit")  # bad feedback on what failed, or a user who asks half of it again
 SHARE_OF_BYTES = 0.7
 _LOST = 0.5
 
@@ -98,6 +99,7 @@ def recovery(
     settings: Mapping[str, object],
     embedder: Embedder,
     costs: Mapping[str, Mapping[str, int]],
+    seed: int = 0,
     rounds: int = ROUNDS,
     on_step: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Recovered]:
@@ -109,7 +111,7 @@ def recovery(
         whole: dict[int, float] = {}
         bound: int | None = None
         for arm in ARMS:
-            for row in _rounds(talk, arm, feedback, settings, embedder, costs[talk.id], rounds, bound):
+            for row in _rounds(talk, arm, feedback, settings, embedder, costs[talk.id], seed, rounds, bound):
                 if arm == EVERYTHING:
                     whole[row.round] = row.recall
                     bound = int(SHARE_OF_BYTES * row.nbytes)
@@ -128,16 +130,17 @@ def _rounds(
     settings: Mapping[str, object],
     embedder: Embedder,
     costs: Mapping[str, int],
+    seed: int,
     rounds: int,
     bound: int | None,
 ) -> Iterator[Recovered]:
     with TemporaryDirectory(prefix="automem-bench-", ignore_cleanup_errors=True) as folder:
         kept = {"train": False, **settings, **({} if arm == HALF_ASIDE else {"skipped": 0})}
-        policy = _Forced(arm != EVERYTHING, talk.id)
+        policy = _Forced(arm != EVERYTHING, f"{seed} {talk.id}")
         system = _System(Path(folder), kept, embedder, policy, bound, {talk.id: costs})
         try:
             system.read(talk)
-            teaching = teacher(system.memory, Mode.parse(feedback), BUDGET, 0)
+            teaching = teacher(system.memory, Mode.parse(feedback), BUDGET, seed)
             for number in range(1, rounds + 1):
                 system.memory.consolidate(user_id=talk.id)  # what is beyond the budget goes, however it came back
                 recalled = []

@@ -9,6 +9,7 @@ from rich.table import Table
 from automem_agents.bench.report import empty_table
 from automem_agents.bench.retention.delayed import DelayedRow
 from automem_agents.bench.retention.endurance import Endurance
+from automem_agents.bench.retention.recovery import Recovered
 from automem_agents.bench.retention.staleness import TOKENS, StaleRow
 
 
@@ -62,3 +63,20 @@ def endurance_table(found: Endurance) -> Table:
         times = [f"{each:.2f}" for each in (row.observe_ms, row.recall_ms, row.turn_ms)]
         table.add_row(f"{row.turns:,}", *times, resident, f"{row.disk_mb:.0f}", f"{row.live:,}", f"{row.aside:,}")
     return table
+
+
+def recovery_table(rows: Sequence[Recovered]) -> Table:
+    """Return what the questions recall by round, means over conversations, beside a memory that stores everything."""
+    heading = f"half of the turns are skipped: recall within {TOKENS} tokens, share of what storing everything recalls"
+    rounds = list(dict.fromkeys(row.round for row in rows))
+    table = empty_table(heading, ["source", "feedback", "memory"], [*(f"round {n}" for n in rounds), "bytes"])
+    for source, feedback, arm in dict.fromkeys((row.source, row.feedback, row.arm) for row in rows):
+        mine = [row for row in rows if (row.source, row.feedback, row.arm) == (source, feedback, arm)]
+        cells = [_recovered([row for row in mine if row.round == number]) for number in rounds]
+        table.add_row(source, feedback, arm, *cells, f"{sum(row.nbytes for row in mine if row.round == rounds[-1]):,}")
+    return table
+
+
+def _recovered(rows: Sequence[Recovered]) -> str:
+    recall, share = (sum(values) / len(rows) for values in ([r.recall for r in rows], [r.share for r in rows]))
+    return f"{recall:.3f} ({share:.0%})"
