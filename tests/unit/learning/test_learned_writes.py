@@ -1,0 +1,147 @@
+"""From use to a writer that skips: credit of WRITEs, the gate, the policy, its log, and what goes first under a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from automem_agents import Action, Decision, MemoryController, Operation
+from automem_agents.features import KEEP, WRITE
+from automem_agents.journal.decisions import unpack_features
+from automem_agents.journal.schema import decisions
+from automem_agents.learning.ruling import RulingPolicy
+from automem_agents.policies.learned import Cluster
+from automem_agents.protocols import KeepProblem, WriteProblem
+
+Open = Callable[..., MemoryController]
+
+NAMES = [
+    f"{a}{b}" for a in ("Ka", "Lo", "Mi", "Nu", "Ro", "Sa", "Ti", "Vo") for b in ("bel", "dan", "fir", "gos", "lam")
+]
+CHATTER = "The weather {n} was talked about at length on the radio today and 3 times yesterday in number {n}"
+
+
+def fact(name: str) -> str:
+    return f"my sister {name} likes quinces"
+
+
+def live_through(memory: MemoryController, rounds: int, user: str) -> None:
+    """Say facts on people and longer chatter; only the facts are asked for."""
+    for n, name in enumerate(NAMES):
+        said = [fact(name), CHATTER.format(n=n)]
+        memory.observe([{"role": "user", "content": text} for text in said], user_id=user)
+    for _ in range(rounds):
+        for name in NAMES:
+            recall = memory.recall(f"What does {name} like?", user_id=user)
+            cited = [hit.record.id for hit in recall.hits if name in hit.record.text]
+            memory.feedback(recall.token, "POSITIVE", cited=cited)
+
+
+def rewards(memory: MemoryController) -> dict[Action, list[float | None]]:
+    found: dict[Action, list[float | None]] = {}
+    with memory.store.journal.read() as connection:
+        wrote = select(decisions.c.action, decisions.c.reward).where(decisions.c.operation == Operation.WRITE)
+        for row in connection.execute(wrote.order_by(decisions.c.seq)):
+            found.setdefault(Action(row.action), []).append(row.reward)
+    return found
+
+
+def ruling(memory: MemoryController) -> RulingPolicy:
+    assert isinstance(memory.policy, RulingPolicy)
+    return memory.policy
+
+
+def test_a_write_is_credited_once_its_record_is_used_and_not_before(memory: MemoryController) -> None:
+    memory.observe([{"role": "user", "content": text} for text in (fact("Ada"), CHATTER.format(n=1))])
+    assert rewards(memory)[Action.ADD] == [None, None]
+    recall = memory.recall("What does Ada like?")
+    memory.feedback(recall.token, "POSITIVE", cited=[recall.hits[0].record.id])
+    assert rewards(memory)[Action.ADD] == [1.0, None]
+    memory.feedback(recall.token, "VERY_NEGATIVE", cited=[recall.hits[0].record.id], key="on second thought")
+    assert rewards(memory)[Action.ADD] == [None, None]
+
+
+def test_credit_goes_through_a_merge_to_the_first_write(memory: MemoryController) -> None:
+    for text in ("My favourite drink is green tea", "My favourite drink is green tea!!"):
+        memory.observe([{"role": "user", "content": text}])
+    assert [d.action for d in memory.decisions(operation="WRITE")] == [Action.MERGE, Action.ADD]
+    recall = memory.recall("Which drink is my favourite?")
+    memory.feedback(recall.token, "POSITIVE", cited=[recall.hits[0].record.id])
+    assert rewards(memory) == {Action.ADD: [1.0], Action.MERGE: [1.0]}
+
+
+@pytest.fixture
+def learned(open_memory: Open) -> MemoryController:
+    """A memory whose users only ever ask for what was said of people."""
+    memory = open_memory(exploration=0.2, index_threshold=100_000, key_extractor=None)
+    for number in range(8):
+        live_through(memory, 1, f"user {number}")
+    memory.flush()
+    return memory
+
+
+def test_a_writer_that_proved_itself_skips_what_nobody_asks_for(learned: MemoryController) -> None:
+    writes = ruling(learned).learner.writes  # type: ignore[union-attr]
+    assert writes.verdict(0, Cluster.CHAT).open
+    assert np.isfinite(writes.rule(Cluster.CHAT).least)
+    decided: list[Decision] = []
+    for n, name in enumerate(reversed(NAMES)):
+        turn = [{"role": "user", "content": text} for text in (fact(name), CHATTER.format(n=n))]
+        decided += learned.observe(turn, user_id="eve").decisions
+    skipped = [d for d in decided if d.action is Action.SKIP]
+    tried = [d for d in decided if d.action is Action.ADD and d.propensity < 1]
+    assert sum(d.action is Action.SKIP for d in decided[::2]) <= 0.3 * len(NAMES)  # facts, in a namespace that is new
+    assert sum(d.action is Action.SKIP for d in decided[1::2]) >= 0.5 * len(NAMES)  # chatter
+    assert all(d.propensity == 0.8 and d.policy.startswith("learned@") for d in skipped)
+    assert tried
+    assert all(d.propensity == 0.2 and "tried" in d.reason for d in tried)
+    assert "less worth keeping" in str(learned.explain(skipped[0].id))
+
+
+def test_the_log_says_again_what_was_decided(learned: MemoryController) -> None:
+    memory = learned
+    for n in range(20):
+        memory.observe({"role": "user", "content": CHATTER.format(n=f"{n} of June")}, user_id="eve")
+    for decision in memory.decisions(operation="WRITE", limit=20, user_id="eve"):
+        policy = memory._policy_named(decision.policy)
+        assert policy is not None
+        seen = np.array([decision.features[name] for name in WRITE.names], np.float16)
+        again = policy.write(WriteProblem(WRITE.names, seen, decision.legal))
+        assert again.action is decision.action or decision.propensity == 0.2
+
+
+def test_under_a_budget_what_nobody_asks_for_goes_first(learned: MemoryController) -> None:
+    policy = ruling(learned)
+    rows = np.zeros((2, len(KEEP.names)), np.float16)
+    with learned.store.journal.read() as connection:
+        wrote = select(decisions.c.features).where(decisions.c.operation == Operation.WRITE).order_by(decisions.c.seq)
+        seen = [unpack_features(blob, len(WRITE.names)) for blob in connection.scalars(wrote.limit(2))]
+    written = np.array([row[0] for row in seen if row is not None])
+    rows[:, KEEP.names.index("keep")] = written[:, WRITE.names.index("keep")]
+    by_rules = policy.rules.keep(KeepProblem(KEEP.names, rows, 0, written))
+    by_use = policy.keep(KeepProblem(KEEP.names, rows, 0, written))
+    assert by_rules[0] < by_rules[1]
+    assert by_use[0] > by_use[1]
+
+
+def test_what_is_learned_of_writes_is_forgotten_with_what_taught_it(learned: MemoryController) -> None:
+    for number in range(8):
+        learned.erase(user_id=f"user {number}", wait=False)
+    learned.flush()
+    learner = ruling(learned).learner
+    assert learner is not None
+    assert learner.writes.counts[Cluster.CHAT] == 0
+
+
+def test_in_shadow_nothing_is_skipped(open_memory: Open) -> None:
+    memory = open_memory(learn="shadow", key_extractor=None)
+    for number in range(8):
+        live_through(memory, 1, f"user {number}")
+    memory.flush()
+    texts = [CHATTER.format(n=f"{n} of May") for n in range(20)]
+    assert {memory.observe({"role": "user", "content": t}, user_id="eve").decisions[0].action for t in texts} == {
+        Action.ADD
+    }
