@@ -16,7 +16,7 @@ TRAPS = (*SEEN[1], *HELD[1])
 # Frozen: figures are reported on both files, and no one who writes a key extractor has read the second.
 # Whoever changes them reports all figures anew.
 FROZEN: dict[Group, str] = {
-    "seen": "bed8848cabf67f0f735aa84a99a10b476d66fa8c1acb00bdc3ea1b281727a77f",
+    "seen": "23eefda084202dd6a00ea8e69bd2c2afc67d47a06051a1df984c9a2ace78fd84",
     "held": "9f4317e52c1febdc62b2b81a47fc3a4849dcc8ddd180e5e6d0ec4e87385559f9",
 }
 
