@@ -29,7 +29,7 @@ SAME = [
     ("My brother works at Initech", "my brother works for Globex now"),
     ("I wake up at 6:30", "As I said: I now wake up at 7"),
     ("The milk expires on 3 May", "the milk is good until 9 May"),
-    ("server web-2 runs at 10.1.2.3:80", "server web-2 is running at 10.1.2.4:80"),
+    ("server web-2 runs at 192.0.2.3:80", "server web-2 is running at 192.0.2.4:80"),
 ]
 OTHERS = [
     ("My phone number is 555-0101", "My neighbour's phone number is 555-0102"),
