@@ -119,7 +119,8 @@ def _view(report: AuditReport, *, texts: bool) -> RenderableType:
     found = [finding for finding in report.findings if finding.count]
     parts.extend(_examples_view(finding, texts=texts) for finding in found if finding.examples)
     parts.append(_summary(report.findings))
-    parts.append(Text("", end="") if found else Text("nothing to do", style="green"))
+    if not found:
+        parts.append(Text("nothing to do", style="green"))
     return Group(*parts)
 
 
@@ -133,25 +134,20 @@ def _size(report: AuditReport) -> str:
 
 
 def _growth_view(growth: Sequence[Span]) -> RenderableType:
-    """Show what was stored by tenth of the history: a picture, then the numbers."""
+    """Show what was stored by tenth of the history: a picture, and the numbers of its ends."""
     turns = [span.turns for span in growth]
-    if None in turns:
-        records, nbytes, per = (
-            [float(s.records) for s in growth],
-            [float(s.nbytes) for s in growth],
-            "a tenth of the time",
-        )
-    else:
-        each = [max(1, number or 0) for number in turns]
-        records = [span.records / number for span, number in zip(growth, each, strict=True)]
-        nbytes = [span.nbytes / number for span, number in zip(growth, each, strict=True)]
-        per = "turn"
-    rows = [("records", _sparkline(records), _numbers(records)), ("bytes", _sparkline(nbytes), _numbers(nbytes))]
-    return table((f"!per {per}", "!first to last tenth", "!numbers"), rows)
+    per = "tenth of the time" if None in turns else "turn"
+    divisors = [max(1, 1 if None in turns else number or 0) for number in turns]
+    series = {"records": [span.records for span in growth], "bytes": [span.nbytes for span in growth]}
+    rows = []
+    for name, totals in series.items():
+        values = [total / divisor for total, divisor in zip(totals, divisors, strict=True)]
+        rows.append((name, Text(_sparkline(values)), _number(values[0]), _number(values[-1])))
+    return table((f"!stored, per {per}", "!by tenth", ">first tenth", ">last tenth"), rows)
 
 
-def _numbers(values: Sequence[float]) -> str:
-    return "  ".join(f"{value:.0f}" if value >= 10 else f"{value:.2f}" for value in values)
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
 
 
 def _sparkline(values: Sequence[float]) -> str:
@@ -183,4 +179,4 @@ def _summary(findings: Sequence[Finding]) -> RenderableType:
         number = Text(str(finding.count) if finding.known else "?", style=style)
         share = Text(f"{finding.share:.1%}" if finding.known else "not known", style=style)
         rows.append((finding.check, finding.title, number, share, finding.remedy))
-    return table(("!check", "finds", ">records", ">share", "what to do"), rows)
+    return table(("!check", "finds", ">records", ">share", "what to do"), rows, title="Summary")

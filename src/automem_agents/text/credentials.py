@@ -36,7 +36,7 @@ _SHAPES = (
     _shape("AWS key", "AKIA ASIA", r"A[KS]IA[A-Z0-9]{16}(?!\w)"),
     _shape("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"(?:gh[pousr]_|github_pat_)\w{30,250}"),
     _shape("GitLab token", "glpat-", r"glpat-[\w-]{20,100}"),
-    _shape("Slack token", "xox", r"xox[abeoprs]-[\w-]{10,250}"),
+    _shape("Slack token", "xox", r"xox[abeoprs]-(?=[\w-]*\d)[\w-]{10,250}"),
     _shape("Google key", "AIza", r"AIza[\w-]{35}(?![\w-])"),
     _shape("payment key", "k_live_ k_test_", r"[rsp]k_(?:live|test)_\w{16,250}"),
     _shape("Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{30,60}(?!\w)"),
@@ -44,7 +44,7 @@ _SHAPES = (
     _shape("mail key", "SG.", r"SG\.[\w-]{16,64}\.[\w-]{16,64}"),
     _shape("bot token", ":AA", r"\d{8,10}:AA[\w-]{33}(?![\w-])"),
     _shape("JSON web token", "eyJ", r"eyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{8,2000}"),
-    _shape("bearer token", "earer ", r"[Bb]earer (?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,2000}"),
+    _Shape("bearer token", ("earer ",), re.compile(r"(?<=[Bb]earer )(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,2000}")),
     _Shape("password in an address", ("://",), re.compile(r"(?<=://)[^\s:/@?#]{0,64}:[^\s/@]{3,128}(?=@[\w\[])")),
 )
 _NAMED = re.compile(
@@ -67,6 +67,8 @@ _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_ENDS = re.compile(r"-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/=\s\\]*")
 _STANDS_FOR_ONE = re.compile(r"\W*$|[$<{%\[]|\*{3}|x{4}|https?://|your|my[_-]|os\.|process\.|none$|null$", re.I)
+_CALL = re.compile(r"[A-Za-z_][\w.]{0,100}[(\[]")  # code that makes the value
+_EXAMPLE = re.compile(r"pass|secret|token|example|dummy|change|placeholder|user|test", re.I)
 _SYMBOL = re.compile(r"[!@#$%^&*+=?~]")
 _LETTER = re.compile(r"[A-Za-z]")
 _DIGIT = re.compile(r"\d")
@@ -133,7 +135,11 @@ def _is_no_word(value: str, *, quoted: bool) -> bool:
     """Whether a value is nothing that one would write in a sentence, or was put in quotation marks."""
     if len(value) < 6 or _STANDS_FOR_ONE.match(value):
         return False
-    return bool(quoted or (_LETTER.search(value) and (_DIGIT.search(value) or _SYMBOL.search(value[:-1]))))
+    if quoted:
+        return bool(_DIGIT.search(value)) or not _EXAMPLE.search(value)
+    if _CALL.match(value):
+        return False
+    return bool(_LETTER.search(value) and (_DIGIT.search(value) or _SYMBOL.search(value[:-1])))
 
 
 def _codes(text: str) -> Iterator[Secret]:

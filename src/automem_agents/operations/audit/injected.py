@@ -43,9 +43,9 @@ _SIGNS = (
     _Sign(
         "a system prompt, retold",
         re.compile(
-            r"^(?:the )?(?:(?:AI |LLM )?(?:assistant|chatbot|bot)|AI agent|agent)(?:['’]s)? "
-            r"(?:must|is (?:instructed|configured|designed|programmed|expected|required) to|has access to (?:the )?tools?"
-            r"|system prompt|persona\b|identity (?:file|is))",
+            r"^(?:the )?(?:(?:(?:AI |LLM )?(?:assistant|chatbot|bot)|AI agent) must\b"
+            r"|(?:(?:AI |LLM )?(?:assistant|chatbot|bot|agent))(?:['’]s)? (?:is (?:instructed|configured|programmed) to\b"
+            r"|has access to (?:the )?tools?\b|system prompt\b|persona\b|identity (?:file|is)\b))",
             re.I | re.M,
         ),
     ),

@@ -20,7 +20,7 @@ from automem_agents.text.clean import clean
 _LISTS = ("results", "memories", "data")  # where the memories of a page are
 _TEXTS = ("memory", "content", "text", "data")
 _WHOSE = ("user_id", "agent_id", "app_id")
-_REMEDY = "delete them where they are"
+_REMEDY = "delete them in mem0"
 
 
 def audit_mem0(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from automem_agents.operations.audit.subject import Entry, Flag, Subject
+from automem_agents.text.cues import polarity
 from automem_agents.text.facts import fact_of
 from automem_agents.text.terms import terms
 
@@ -15,6 +16,7 @@ _STATE = frozenset(["is", "are", "am", "lives", "live", "works", "work", "costs"
 _POINTING = frozenset(
     ["this", "that", "these", "those", "it", "there", "here", "he", "she", "they", "one", "what", "i"]
 )
+_WHEN = frozenset(["now", "current", "still"])
 _ABOUT_THEM = (  # how memories are written about their user, and how the user would say it
     (re.compile(r"(?:the )?user['’]s ", re.I), "My "),
     (re.compile(r"(?:the )?user is ", re.I), "I am "),
@@ -78,4 +80,5 @@ def _but_for_a_value(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def _changed(old: Entry, new: Entry) -> bool:
-    return sorted(terms(old.text)) != sorted(terms(new.text))
+    before, after = (set(terms(in_first_person(entry.text))) - _WHEN for entry in (old, new))
+    return before != after or polarity(old.text) != polarity(new.text)

@@ -79,6 +79,10 @@ class Subject:
         groups: dict[tuple[bytes, str], list[int]] = {}
         for at, entry in enumerate(self.live):
             if entry.key is None:  # UPDATE keeps those with one in order
-                moment = entry.date if cues(entry.text).time else ""
-                groups.setdefault((fingerprint(entry.speaker, entry.text), moment), []).append(at)
+                groups.setdefault((fingerprint(entry.speaker, entry.text), ""), []).append(at)
+        for name, group in list(groups.items()):
+            if len(group) > 1 and cues(self.live[group[0]].text).time:  # said on other days, it means something else
+                del groups[name]
+                for at in group:
+                    groups.setdefault((name[0], self.live[at].date), []).append(at)
         return list(groups.values())
