@@ -19,7 +19,7 @@ from automem_agents.cli.output import printable
 Run = Callable[..., Result]
 COMMANDS = sorted(get_group(app).commands)
 EXPECTED = (
-    "add bench consolidate decisions delete demo doctor erase evaluate explain export feedback forget get history "
+    "add audit bench consolidate decisions delete demo doctor erase evaluate explain export feedback forget get history "
     "import policy records reembed search undo update vacuum"
 )
 # one call of each command that reads, on a folder that is no store
@@ -38,6 +38,7 @@ READING = [
     ("explain", "dec_1"),
     ("feedback", "dec_1", "-1"),
     ("consolidate",),
+    ("audit",),
     ("vacuum", "--yes"),
     ("evaluate",),
     ("policy", "list"),

@@ -70,12 +70,13 @@ def _memories(path: Path) -> Iterator[Mapping[str, Any]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"can't read {path}: {error}") from None
+    if not text.strip():
+        raise InvalidInput(f"{path} is empty")
     try:
         values = [json.loads(text)]
     except (ValueError, RecursionError) as error:
         values = list(_lines(path, text, error))
-    for value in values:
-        yield from _flat(value, str(path))
+    yield from _flat(values, str(path))
 
 
 def _lines(path: Path, text: str, error: Exception) -> Iterator[Any]:
@@ -88,19 +89,21 @@ def _lines(path: Path, text: str, error: Exception) -> Iterator[Any]:
                 raise InvalidInput(f"{path} is neither JSON ({error}) nor JSON lines (line {number})") from None
 
 
-def _flat(value: Any, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the memories of a list, of a page, or of a list of pages."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _flat(item, where)
-        return
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{where}: a memory is an object, not {type(value).__name__}")
-    inner = next((value[name] for name in _LISTS if isinstance(value.get(name), (list, dict))), None)
-    if inner is None:
-        yield value
-    else:
-        yield from _flat(inner, where)
+def _flat(values: list[Any], where: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the memories of lists and pages, whatever is in what, in order."""
+    ahead = values[::-1]
+    while ahead:
+        value = ahead.pop()
+        if isinstance(value, dict):
+            inner = next((value[name] for name in _LISTS if isinstance(value.get(name), (list, dict))), None)
+            if inner is None:
+                yield value
+            else:
+                ahead.append(inner)
+        elif isinstance(value, list):
+            ahead.extend(reversed(value))
+        else:
+            raise InvalidInput(f"{where}: a memory is an object, not {type(value).__name__}")
 
 
 def _entry(value: Mapping[str, Any], number: int, where: str) -> Entry:
