@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from bulk import fill
 
 from automem_agents import AuditReport, MemoryController, MemorySchema, Namespace
 from automem_agents.errors import AutoMemError, InvalidInput, ScopeRequired
 from automem_agents.operations.audit import CHECKS, audit_mem0, audit_store
 from automem_agents.testing import FakeClock, HashEmbedder
-from tests.support.bulk import fill
 
 Open = Callable[..., MemoryController]
 SECRET = "Tr0ub4dor&3"

@@ -15,12 +15,10 @@ _TENTHS = 10
 def growth(subject: Subject) -> tuple[Span, ...]:
     """Return what each tenth of the turns left, or of the time where turns aren't known; nothing if neither is."""
     entries = [entry for entry in (*subject.live, *subject.gone) if entry.state != State.SKIPPED]
-    if subject.turns is not None:
+    if subject.turns:
         turns = subject.turns
-        places = [(bisect_right(turns, entry.turn) - 1, entry) for entry in entries if entry.turn is not None]
-        return (
-            _spans(((at * _TENTHS // len(turns), entry) for at, entry in places), _shares(len(turns))) if turns else ()
-        )
+        places = ((bisect_right(turns, entry.turn) - 1, entry) for entry in entries if entry.turn is not None)
+        return _spans(((at * _TENTHS // len(turns), entry) for at, entry in places), _shares(len(turns)))
     times = [entry.recorded_at for entry in entries if entry.recorded_at is not None]
     if not times:
         return ()
