@@ -177,7 +177,7 @@ def test_made_up_people() -> None:
 def test_stale() -> None:
     texts = [
         "I live in Rome", "I live in Oslo now", "User lives in Bern", "Our office is on floor 3",
-        "Our office is on floor 5", "This is a photo of Anna", "This is a photo of Ben", "Our dog is called Bo?",
+        "Our office is on floor 5", "This photo is of Anna", "This photo is of Ben", "Our dog is called Bo?",
     ]  # fmt: skip
     found = {flag.entry.id: flag.why for flag in stale.stale(subject(texts))}
     assert found == {

@@ -105,7 +105,7 @@ def test_a_million_characters_take_linear_time(part: str) -> None:
     text = (part * (1_000_000 // len(part) + 1))[:1_000_000]
     began = time.process_time()
     secrets_in(text)
-    assert time.process_time() - began < 20  # what is not linear takes minutes
+    assert time.process_time() - began < 8  # it is less than one; what is not linear takes many
 
 
 @given(st.text(alphabet="sk-eyJ.AKIA:/@ passwordis=4111DE89\n-BEGINPRIVATEKEY'", max_size=300))
