@@ -43,7 +43,7 @@ _SHAPES = (
     _shape("package token", "npm_ pypi-", r"(?:npm_[A-Za-z0-9]{36}(?!\w)|pypi-[\w-]{50,500})"),
     _shape("mail key", "SG.", r"SG\.[\w-]{16,64}\.[\w-]{16,64}"),
     _shape("bot token", ":AA", r"\d{8,10}:AA[\w-]{33}(?![\w-])"),
-    _shape("JSON web token", "eyJ", r"eyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{8,2000}"),
+    _shape("JSON web token", "eyJ", r"eyJ[\w-]{8,8000}\.eyJ[\w-]{8,8000}\.[\w-]{8,2000}"),
     _Shape("bearer token", ("earer ",), re.compile(r"(?<=[Bb]earer )(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,2000}")),
     _Shape("password in an address", ("://",), re.compile(r"(?<=://)[^\s:/@?#]{0,64}:[^\s/@]{3,128}(?=@[\w\[])")),
 )

@@ -233,6 +233,13 @@ def test_near_duplicates_of_an_export_are_embedded(tmp_path: Path) -> None:
     assert counts(audited(tmp_path / "m.json", [made(text), made(f"{text}, dear", 1)])) == {"near": 1}
 
 
+def test_a_long_secret_is_masked_as_a_whole(tmp_path: Path) -> None:
+    token = f"eyJ{'Ab3d' * 1900}.eyJ{'Ab3d' * 4}.Ab3dAb3d"  # half of it has not the shape of one
+    report = audited(tmp_path / "m.json", [made(f"{token} {token}"), made(f"[m1] Ada: {token}", 1)])
+    assert counts(report) == {"secrets": 2, "injected": 1}
+    assert "Ab3d" not in str(report)
+
+
 def test_an_export_without_times_and_ids(tmp_path: Path) -> None:
     report = audited(tmp_path / "m.json", [{"memory": "Likes tea"}, {"memory": "likes tea", "created_at": None}])
     assert report.finding("duplicates").examples[0].record_id == "memory 1"

@@ -16,7 +16,6 @@ from automem_agents.text.render import one_line
 from automem_agents.types import State
 
 _WIDTH = 100  # characters of an example
-_LOOKED_AT = 4000  # of a text, before it is cut; what is masked may be long
 _CONSOLIDATE = "automem-agents consolidate"
 _FORGET = "automem-agents forget RECORD"
 
@@ -131,7 +130,7 @@ def _findings(tallies: Mapping[str, _Tally], remedy: str | None) -> Iterator[Fin
 
 
 def _example(entry: Entry, why: str) -> Example:
-    text = one_line(masked(entry.text[:_LOOKED_AT]))
+    text = one_line(masked(entry.text))
     return Example(record_id=entry.id, text=text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…", why=why)
 
 
