@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from automem_agents import Action, Decision, MemoryController, Operation
 from automem_agents.features import KEEP, WRITE
 from automem_agents.journal.decisions import unpack_features
-from automem_agents.journal.schema import decisions
+from automem_agents.journal.schema import credits, decision_candidates, decisions, learners, records
+from automem_agents.journal.write_credits import written_by
 from automem_agents.learning.ruling import RulingPolicy
 from automem_agents.policies.learned import Cluster
 from automem_agents.protocols import KeepProblem, WriteProblem
@@ -76,7 +77,7 @@ def test_credit_goes_through_a_merge_to_the_first_write(memory: MemoryController
 @pytest.fixture
 def learned(open_memory: Open) -> MemoryController:
     """A memory whose users only ever ask for what was said of people."""
-    memory = open_memory(exploration=0.2, index_threshold=100_000, key_extractor=None)
+    memory = open_memory(exploration=0.2, index_threshold=100_000, key_extractor=None, pool=8)
     for number in range(8):
         live_through(memory, 1, f"user {number}")
     memory.flush()
@@ -134,6 +135,23 @@ def test_what_is_learned_of_writes_is_forgotten_with_what_taught_it(learned: Mem
     learner = ruling(learned).learner
     assert learner is not None
     assert learner.writes.counts[Cluster.CHAT] == 0
+
+
+def test_what_was_compared_with_a_deleted_text_is_learned_anew(learned: MemoryController) -> None:
+    with learned.store.journal.read() as connection:
+        seen = set(connection.scalars(select(decision_candidates.c.record_seq)))
+        live = learned.records(user_id="user 0")
+        never_used = next(record for record in live if seq_of(connection, record.id) not in seen)
+        wrote = written_by(connection, [seq_of(connection, never_used.id)])[0].decision_seq
+        first = connection.scalar(select(func.min(credits.c.seq)).where(credits.c.upto >= wrote))
+        assert connection.scalar(select(func.max(learners.c.cursor))) >= first
+    learned.delete(never_used.id, user_id="user 0", wait=False)
+    with learned.store.journal.read() as connection:
+        assert not list(connection.scalars(select(learners.c.cursor).where(learners.c.cursor >= first)))
+
+
+def seq_of(connection: Connection, record_id: str) -> int:
+    return connection.scalars(select(records.c.seq).where(records.c.id == record_id)).one()
 
 
 def test_in_shadow_nothing_is_skipped(open_memory: Open) -> None:

@@ -108,6 +108,20 @@ def test_what_a_user_says_again_after_a_wrong_answer_comes_back(memory: MemoryCo
     assert SECRET in texts(memory)
 
 
+def test_what_answers_worse_than_what_was_shown_is_not_missed(memory: MemoryController, policy: Careless) -> None:
+    memory.add(SECRET)
+    policy.careless = True
+    memory.observe(
+        {"role": "user", "content": "Somebody will hang a spare coat in the hall tomorrow, with a scarf and a hat"}
+    )
+    policy.careless = False
+    run = memory.trajectory(run_id="talk")
+    token = run.recall(QUESTION, top_k=1).token
+    run.observe([{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "On the shelf."}])
+    memory.feedback(token, "NEGATIVE")
+    assert not any("Somebody" in text for text in texts(memory))
+
+
 def test_what_a_user_forgot_stays_forgotten(memory: MemoryController) -> None:
     record = memory.add("The spare key hangs at the neighbour's door").record_ids[0]
     memory.forget(record)
