@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from automem_agents.journal import aside, records
 from automem_agents.journal.aside import Aside
 from automem_agents.learning.signals import restates
+from automem_agents.learning.words import question_content
 from automem_agents.learning.write_credit import blame_skips
 from automem_agents.operations.skipped import bring_to_life
 from automem_agents.store import MemoryStore
@@ -20,7 +21,7 @@ from automem_agents.text.terms import terms
 
 MOST: Final = 3  # texts that come back at once
 _LIKELY: Final = 64  # texts that are embedded
-COVERAGE: Final = 0.4  # share of the question's weight, by rarity, that a text must have to answer it
+COVERAGE: Final = 0.5  # share of the question's weight, by rarity, that a text must exceed to answer it
 
 Rarity = Callable[[str], float]
 
@@ -34,13 +35,12 @@ def missed(
         shown: the records that were shown, as ``speaker (date): text``.
     """
     found = aside.newest(connection, namespace)
-    asked = dict.fromkeys(terms(question))
-    weights = {term: max(0.0, store.rarity(namespace, term)) for term in asked}
+    weights = {term: max(0.0, store.rarity(namespace, term)) for term in sorted(question_content(question))}
     whole = fsum(weights.values())
     if not found or not whole > 0:
         return []
     covered = [_covered(_text(row), weights) / whole for row in found]
-    likely = sorted((i for i, share in enumerate(covered) if share >= COVERAGE), key=lambda i: -covered[i])[:_LIKELY]
+    likely = sorted((i for i, share in enumerate(covered) if share > COVERAGE), key=lambda i: -covered[i])[:_LIKELY]
     if not likely:
         return []
     texts = [*shown, *(_text(found[i]) for i in likely)]
