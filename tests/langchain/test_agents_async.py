@@ -58,9 +58,12 @@ async def test_nothing_blocks_the_event_loop(memory: MemoryController) -> None:
 
 
 async def test_a_blocking_call_would_be_found(memory: MemoryController) -> None:
-    with blockbuster_ctx([automem_agents, automem_agents_langchain]), pytest.raises(BlockingError):
-        for _ in range(200):  # one that has its answer before it waits for it doesn't block
+    def often() -> None:  # one that has its answer before it waits for it doesn't block
+        for _ in range(200):
             memory.recall(WHERE)
+
+    with blockbuster_ctx([automem_agents, automem_agents_langchain]), pytest.raises(BlockingError):
+        often()
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

@@ -16,6 +16,8 @@ from automem_agents.text.facts import fact_of
 from automem_agents.text.keys import RuleKeyExtractor
 from automem_agents.types import Action, MemoryRecord
 
+pytestmark = pytest.mark.any_index
+
 SAME = [
     ("My sister's phone number is 555-0101.", "the new phone number of my sister is 555-0199"),
     ("I live in Rome", "We moved to Oslo last week!"),

@@ -17,6 +17,8 @@ from automem_agents.errors import InvalidInput
 from automem_agents.memory_schema import KINDS
 from automem_agents.testing import HashEmbedder
 
+pytestmark = pytest.mark.any_index
+
 Open = Callable[..., MemoryController]
 RULES = st.builds(
     KindRules,

@@ -178,6 +178,7 @@ def test_what_was_erased_leaves_no_mark(open_memory: Open) -> None:
     assert memory.health().order == {"records": "0 of 20 (0%) in the fullest namespace"}
 
 
+@pytest.mark.any_index  # a child that does not own the index never has it caught up
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_goes_on(open_memory: Open) -> None:
     memory = open_memory(user_id="ada", max_records=50, consolidate_seconds=3600.0)
@@ -193,12 +194,12 @@ def test_a_forked_child_goes_on(open_memory: Open) -> None:
 
 
 def test_what_a_turn_asks_of_the_journal_does_not_grow(open_memory: Open) -> None:
-    """3,000 turns under a cap of 100: statements, and records looked at, of the last turns as of the first."""
+    """1,200 turns under a cap of 100: statements, and records looked at, of the last turns as of the first."""
     memory = open_memory(user_id="ada", max_records=100, learn="off", skipped=10)
     statements: list[int] = [0]
     event.listen(memory.store.journal._engine, "before_cursor_execute", lambda *_: statements.__setitem__(0, statements[0] + 1))  # fmt: skip
     counts, sizes = [], []
-    for number in range(3000):
+    for number in range(1200):
         before = statements[0]
         say(memory, number)
         if number % 50 == 49:

@@ -12,6 +12,8 @@ from automem_agents import MemoryController
 from automem_agents.features import SETS, WRITE, WRITE_1, write_features
 from automem_agents.store.heard import Before, Heard
 
+pytestmark = pytest.mark.any_index
+
 TALK = [
     {"role": "user", "name": "Bo", "content": "Where did your sister Carla move in 2019?"},
     {"role": "user", "name": "Ada", "content": "Carla moved to Rome with her dog, 3 years ago!"},

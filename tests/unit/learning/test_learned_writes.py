@@ -17,6 +17,8 @@ from automem_agents.learning.ruling import RulingPolicy
 from automem_agents.policies.learned import Cluster
 from automem_agents.protocols import KeepProblem, WriteProblem
 
+pytestmark = pytest.mark.any_index
+
 Open = Callable[..., MemoryController]
 
 NAMES = [

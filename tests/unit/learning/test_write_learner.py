@@ -18,6 +18,8 @@ from automem_agents.policies.rules import RulesPolicy
 from automem_agents.policies.writing import WriteRule, least_value
 from automem_agents.protocols import WriteProblem
 
+pytestmark = pytest.mark.any_index
+
 Row = NDArray[np.float16]
 KEEP, PEOPLE = WRITE.names.index("keep"), WRITE.names.index("people")
 
