@@ -275,7 +275,9 @@ class MemoryController(RecordVerbs):
             UnknownDecision, InvalidInput: if the token or the score is wrong.
         """
         self._log.flush()
-        return feedback_on_decision(self.store, checked_id("token", token), score, cited, key, self._credit)
+        receipt = feedback_on_decision(self.store, checked_id("token", token), score, cited, key, self._credit)
+        self._bring_back()
+        return receipt
 
     @property
     def _credit(self) -> Credit:
@@ -293,7 +295,14 @@ class MemoryController(RecordVerbs):
         self, namespace: Namespace, run_id: str, score: float | str, key: str | None
     ) -> FeedbackReceipt:
         self._log.flush()
-        return feedback_on_run(self.store, namespace, run_id, score, key, self._credit)
+        receipt = feedback_on_run(self.store, namespace, run_id, score, key, self._credit)
+        self._bring_back()
+        return receipt
+
+    def _bring_back(self) -> None:
+        """Bring back what is missed, now that something was judged."""
+        if self._learning is not None:
+            self._learning.recorder.bring_back()
 
     def _removed(self, namespaces: Sequence[Namespace]) -> None:
         for namespace in namespaces:

@@ -14,6 +14,7 @@ from automem_agents.types import checked_id
 LOG, KEYED, PINNED = "log", "keyed", "pinned"
 KINDS = (LOG, KEYED, "state", "reference", PINNED)
 _LONGEST = timedelta(days=366_000)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def _name(value: str) -> str:
@@ -107,6 +108,11 @@ class MemorySchema(_Frozen):
     def rules(self, kind: str) -> KindRules:
         """Return what holds for a kind."""
         return self.kinds.get(kind, self.kinds[LOG])
+
+    def too_old(self, kind: str, key: str | None, recorded_at: int, now: int) -> bool:
+        """Whether a record has lived as long as its kind may; times in microseconds."""
+        retention = self.rules(self.filed_under(kind, key)).retention
+        return retention is not None and recorded_at <= now - retention // _MICROSECOND
 
     def filed_under(self, kind: str, key: str | None) -> str:
         """Return the kind whose cap and retention hold for a record."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from automem_agents._fork import survive_fork
 from automem_agents.errors import DeadlineExceeded, StoreClosed
@@ -60,8 +61,10 @@ class Upkeep:
 
     def stored(self, namespace: Namespace, count: int) -> None:
         """Note that records were stored; every few of them, the namespace is looked at in the background."""
-        if not self._on:
-            return
+        if self._on:
+            self._tolerate(lambda: self._stored(namespace, count))
+
+    def _stored(self, namespace: Namespace, count: int) -> None:
         self._tick()
         with self._lock:
             known = namespace in self._new
@@ -72,6 +75,9 @@ class Upkeep:
 
     def ended(self, namespace: Namespace) -> None:
         """Look at a namespace in which a run has ended, if anything was stored since the last look."""
+        self._tolerate(lambda: self._ended(namespace))
+
+    def _ended(self, namespace: Namespace) -> None:
         with self._lock:
             changed = namespace in self._open
             self._open.discard(namespace)
@@ -129,13 +135,17 @@ class Upkeep:
                     return
                 namespace, beyond = next(iter(self._due.items()))
                 del self._due[namespace]
-            try:
-                self._look(namespace, beyond)
-            except StoreClosed:
-                log.debug("the store was closed before everything was in order; the next pass goes on")
-            except Exception as error:
-                self.failures += 1
-                log.warning("upkeep failed, memory goes on: %s: %s", type(error).__name__, error, exc_info=error)
+            self._tolerate(partial(self._look, namespace, beyond))
+
+    def _tolerate(self, work: Callable[[], None]) -> None:
+        """Whatever goes wrong with order, the agent goes on."""
+        try:
+            work()
+        except StoreClosed:
+            log.debug("the store was closed before everything was in order; the next pass goes on")
+        except Exception as error:
+            self.failures += 1
+            log.warning("upkeep failed, memory goes on: %s: %s", type(error).__name__, error, exc_info=error)
 
     def _look(self, namespace: Namespace, beyond: float) -> None:
         """Put a namespace in order if it needs that."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -216,3 +217,14 @@ def test_what_a_turn_asks_of_the_journal_does_not_grow(open_memory: Open) -> Non
     before_undo = count_live(memory)
     memory.undo(decision.id)
     assert count_live(memory) == before_undo + len(decision.records)
+
+
+def test_a_schema_that_can_not_be_read_costs_no_turn(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada", strict=False)
+    with memory.store.journal.write() as connection:
+        memory.store.journal.set_meta(connection, "memory_schema", "nonsense")
+    time.sleep(1.1)  # it is looked at again after a second
+    with memory.trajectory(run_id="monday") as run:
+        receipt = run.observe({"role": "user", "content": "The crane is in berth 12"})
+    assert receipt.state == "committed"
+    assert memory.health().failures["upkeep"] > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import fsum
 from statistics import median
 from typing import Final
@@ -14,7 +14,7 @@ from automem_agents.journal.aside import Aside
 from automem_agents.learning.signals import restates
 from automem_agents.learning.words import question_content
 from automem_agents.learning.write_credit import blame_skips
-from automem_agents.operations.skipped import bring_to_life
+from automem_agents.operations.skipped import Vectors, bring_to_life
 from automem_agents.store import MemoryStore
 from automem_agents.text.render import record_text
 from automem_agents.text.terms import terms
@@ -23,18 +23,16 @@ MOST: Final = 3  # texts that come back at once
 _LIKELY: Final = 64  # texts that are embedded
 COVERAGE: Final = 0.5  # share of the question's weight, by rarity, that a text must exceed to answer it
 
-Rarity = Callable[[str], float]
-
 
 def missed(
-    store: MemoryStore, connection: Connection, namespace: int, question: str, shown: Sequence[str]
+    store: MemoryStore, namespace: int, found: Sequence[Aside], question: str, shown: Sequence[str]
 ) -> list[int]:
-    """Return what was skipped or pruned and answers a question better than most of what was shown for it, best first.
+    """Return what answers a question better than most of what was shown for it, best first; outside of a transaction.
 
     Args:
+        found: what was skipped or pruned.
         shown: the records that were shown, as ``speaker (date): text``.
     """
-    found = aside.newest(connection, namespace)
     weights = {term: max(0.0, store.rarity(namespace, term)) for term in sorted(question_content(question))}
     whole = fsum(weights.values())
     if not found or not whole > 0:
@@ -51,25 +49,38 @@ def missed(
     return [found[i].seq for score, i in ranked if score > least][:MOST]
 
 
-def said_again(store: MemoryStore, connection: Connection, namespace: int, message: str) -> list[int]:
-    """Return what was skipped or pruned, and a user says again, in order."""
-    found = aside.newest(connection, namespace)
+def said_again(store: MemoryStore, namespace: int, found: Sequence[Aside], message: str) -> list[int]:
+    """Return what a user says again of what was skipped or pruned, in order."""
     again = restates(message, [_text(row) for row in found], lambda term: store.rarity(namespace, term))
     return [found[i].seq for i in again[:MOST]]
 
 
-def bring_back(store: MemoryStore, connection: Connection, namespace: int, seqs: Sequence[int]) -> list[int]:
+def bring_back(
+    store: MemoryStore, connection: Connection, namespace: int, seqs: Sequence[int], vectors: Vectors
+) -> list[int]:
     """Make texts live that were missed, and blame the SKIPs; return those that are.
 
-    What a user forgot stays forgotten, and what states a fact that another record states by now stays aside.
+    What a user forgot stays forgotten, what is too old for its kind stays gone, and what states a fact that another record
+    states by now stays aside.
+
+    Args:
+        vectors: of those that have none.
     """
     seqs = aside.by_policies(connection, namespace, seqs)
     rows = records.rows_by_seq(connection, namespace, seqs)
-    free = [
-        seq for seq in seqs if (key := rows[seq].key) is None or not records.live_with_key(connection, namespace, key)
-    ]
+    schema, now = store.schema.current(), store.clock.now()
+    free: list[int] = []
+    stated: set[str] = set()
+    for row in (rows[seq] for seq in seqs):
+        if schema.too_old(row.kind, row.key, row.recorded_at, now) or not (row.vector or row.seq in vectors):
+            continue
+        if row.key is not None:
+            if row.key in stated or records.live_with_key(connection, namespace, row.key):
+                continue
+            stated.add(row.key)
+        free.append(row.seq)
     if free:
-        bring_to_life(store, connection, namespace, free)
+        bring_to_life(connection, namespace, free, vectors)
         blame_skips(connection, namespace, free)
     return free
 

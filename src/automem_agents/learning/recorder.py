@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 
 from automem_agents.errors import UnknownDecision
 from automem_agents.journal import credits, records
+from automem_agents.journal.aside import newest
 from automem_agents.journal.credits import Evidence, Read
 from automem_agents.journal.decisions import NewSignal, insert_signals
 from automem_agents.journal.turns import find_turn
@@ -24,6 +26,7 @@ from automem_agents.learning.words import LIMIT
 from automem_agents.learning.write_credit import credit_writes
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.operations.messages import Turn
+from automem_agents.operations.skipped import vectors_of
 from automem_agents.store import MemoryStore
 from automem_agents.text.render import record_text, without_blocks
 from automem_agents.types import Namespace
@@ -31,6 +34,7 @@ from automem_agents.types import Namespace
 MISSED = "missed"
 WEIGHTS = {USED: 0.5, ASKED_AGAIN: -0.5, CORRECTED: -1.0, RESTATED: 0.5, MISSED: 0.0}
 IDLE = 600 * 1_000_000  # microseconds after which a run's last answer is taken to have stood
+_MOST_WRONG = 1000  # answers for which is looked for what was missed, if nobody comes to it; of older ones, nothing is
 _AT_ONCE = 200  # READs credited in one transaction
 
 Rewards = NDArray[np.float64]
@@ -54,6 +58,7 @@ class Recorder:
         self._failed = failed
         self._credited = credited
         self.runs = Runs()
+        self._wrong: deque[tuple[Read, str, str]] = deque(maxlen=_MOST_WRONG)
 
     def asked(self, namespace: Namespace, run_id: str, query: str, token: str) -> None:
         """Note that a run recalled something."""
@@ -99,6 +104,7 @@ class Recorder:
             now = self._store.clock.now()
             self.runs.turn(namespace.key, turn.run_id, turn.turn_id, now)
             self.settle(self.runs.end_all(now - IDLE))
+        self.bring_back()
 
     def end(self, namespace: Namespace, run_id: str) -> None:
         """Take it that the last answer of a run stood."""
@@ -139,7 +145,7 @@ class Recorder:
             for asked in self.runs.asked(read.namespace, read.run_id):
                 found = _find(connection, asked)
                 if found is not None and found.seq == read.seq:
-                    self._bring_back(connection, read, asked.query)
+                    self._went_wrong(read, asked.query)
 
     def credit(self, connection: Connection, read: Read) -> float | None:
         """Return what a READ earned, from all that is known of it by now, and put it on the learner's feed."""
@@ -187,7 +193,7 @@ class Recorder:
             if read is not None:
                 if kind is not None:
                     self._complain(connection, read, kind, message, rarity)
-                    self._bring_back(connection, read, asked.query, message if kind == CORRECTED else "")
+                    self._went_wrong(read, asked.query, message if kind == CORRECTED else "")
                 self.credit(connection, read)
 
     def _complain(self, connection: Connection, read: Read, kind: str, message: str, rarity: Rarity) -> None:
@@ -204,16 +210,34 @@ class Recorder:
         kinds = (kind, RESTATED) if positions else (kind,)
         insert_signals(connection, [self._signal(read, k) for k in kinds])
 
-    def _bring_back(self, connection: Connection, read: Read, query: str, message: str = "") -> None:
-        """Bring back what was skipped or pruned, and would have been shown, or is what a user says now."""
-        candidates = [c.record_seq for c in credits.considered(connection, read.seq) if c.shown]
-        shown = list(_texts(connection, read.namespace, candidates).values())
-        seqs = missed(self._store, connection, read.namespace, query, shown)
-        if message:
-            seqs += said_again(self._store, connection, read.namespace, message)
-        if bring_back(self._store, connection, read.namespace, list(dict.fromkeys(seqs))):
-            insert_signals(connection, [self._signal(read, MISSED)])
-            self._store.journal.once_committed(self._credited)
+    def _went_wrong(self, read: Read, question: str, message: str = "") -> None:
+        """Note that what was skipped or pruned may be missed; it is looked for once that is committed."""
+        self._store.journal.once_committed(partial(self._wrong.append, (read, question, message)))
+
+    def bring_back(self) -> None:
+        """Bring back what was missed in what has just been judged; outside of a transaction."""
+        with self._tolerated():
+            while self._wrong:
+                self._bring_back(*self._wrong.popleft())
+
+    def _bring_back(self, read: Read, question: str, message: str) -> None:
+        """Bring back what was skipped or pruned, and would have been shown, or is what the user said then."""
+        key = read.namespace
+        with self._store.journal.read() as connection:
+            shown = [c.record_seq for c in credits.considered(connection, read.seq) if c.shown]
+            texts = list(_texts(connection, key, shown).values())
+            found = newest(connection, key)
+        seqs = missed(self._store, key, found, question, texts)
+        seqs += said_again(self._store, key, found, message) if message else []
+        if not seqs:
+            return
+        with self._store.journal.read() as connection:
+            rows = records.rows_by_seq(connection, key, seqs)
+        vectors = vectors_of(self._store, rows.values())
+        with self._store.journal.write() as connection:
+            if bring_back(self._store, connection, key, list(dict.fromkeys(seqs)), vectors):
+                insert_signals(connection, [self._signal(read, MISSED)])
+                self._store.journal.once_committed(self._credited)
 
     def _attribute(self, connection: Connection, read: Read, query: str, answer: str, rarity: Rarity) -> None:
         if not answer:

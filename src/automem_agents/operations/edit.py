@@ -12,7 +12,7 @@ from automem_agents.journal import records
 from automem_agents.journal.decisions import decision_by_id, effects_of, insert_decisions, mark_undone
 from automem_agents.journal.upkeep import lost
 from automem_agents.operations.log import as_decision, explicit_decision, load_decision
-from automem_agents.operations.skipped import bring_to_life
+from automem_agents.operations.skipped import bring_to_life, vectors_of
 from automem_agents.store import MemoryStore
 from automem_agents.types import Action, Decision, Namespace, Operation, State
 
@@ -52,8 +52,14 @@ def undo(store: MemoryStore, decision_id: str, namespace: Namespace | None = Non
         Conflict: if it was undone before, or a later decision changed the same records.
         Erased: if its records were physically removed.
     """
+    within = namespace.key if namespace else None
+    with store.journal.read() as connection:
+        row = decision_by_id(connection, decision_id, within)
+        skipped = [e.record_seq for e in effects_of(connection, row.seq) if e.op == "skip"]
+        rows = records.rows_by_seq(connection, row.namespace, skipped)
+    vectors = vectors_of(store, rows.values())
     with store.journal.write() as connection:
-        row = decision_by_id(connection, decision_id, namespace.key if namespace else None)
+        row = decision_by_id(connection, decision_id, within)
         effects = _undoable(connection, row)
         _check_unchanged(connection, row.namespace, effects)
         now = store.clock.now()
@@ -61,7 +67,7 @@ def undo(store: MemoryStore, decision_id: str, namespace: Namespace | None = Non
         hidden = [e.record_seq for e in effects if e.op in _HID]
         records.set_state(connection, row.namespace, added, State.FORGOTTEN, now)
         records.log_changes(connection, row.namespace, added, "forget")
-        bring_to_life(store, connection, row.namespace, hidden)
+        bring_to_life(connection, row.namespace, hidden, vectors)
         mark_undone(connection, row.seq)
         return load_decision(connection, decision_id)
 

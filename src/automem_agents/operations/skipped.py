@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from automem_agents.journal import records
-from automem_agents.journal.records import NewRecord, label_of
+from automem_agents.journal.records import NewRecord, RecordRow, label_of
 from automem_agents.store import MemoryStore
 from automem_agents.text.render import record_text
 from automem_agents.types import State
+
+Vectors = Mapping[int, bytes]
 
 
 def keep_aside(connection: Connection, namespace: int, skipped: Sequence[tuple[NewRecord, int]], most: int) -> int:
@@ -30,12 +32,20 @@ def keep_aside(connection: Connection, namespace: int, skipped: Sequence[tuple[N
     return last
 
 
-def bring_to_life(store: MemoryStore, connection: Connection, namespace: int, seqs: Sequence[int]) -> None:
-    """Make records live that are not, whatever took them out of recall."""
-    rows = records.rows_by_seq(connection, namespace, seqs)
-    bare = [row for row in rows.values() if not row.vector]
+def vectors_of(store: MemoryStore, rows: Iterable[RecordRow]) -> Vectors:
+    """Make the vectors of records that have none; outside of a transaction, since an embedder may be slow."""
+    bare = [row for row in rows if not row.vector]
     texts = [record_text(row.speaker, label_of(row.occurred_at, row.date_text), row.text) for row in bare]
-    vectors = zip(bare, store.embed(texts), strict=True)
-    records.set_vectors(connection, {row.seq: vector.astype("<f4").tobytes() for row, vector in vectors})
+    made = zip(bare, store.embed(texts), strict=True)
+    return {row.seq: vector.astype("<f4").tobytes() for row, vector in made}
+
+
+def bring_to_life(connection: Connection, namespace: int, seqs: Sequence[int], vectors: Vectors) -> None:
+    """Make records live that are not, whatever took them out of recall.
+
+    Args:
+        vectors: of those that have none.
+    """
+    records.set_vectors(connection, {seq: vectors[seq] for seq in seqs if seq in vectors})
     records.set_state(connection, namespace, seqs, State.LIVE, None)
     records.log_changes(connection, namespace, seqs, "restore")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -35,11 +34,6 @@ class WriteRule:
         found: NDArray[np.float64] = np.einsum("ij,j->i", features.astype(np.float64), self.weights)
         return found
 
-    def contributions(self, features: NDArray[np.float16]) -> NDArray[np.float64]:
-        """Return the share (d,) of each column in the value."""
-        shares: NDArray[np.float64] = features.astype(np.float64) * self.weights
-        return shares
-
     def skips(self, features: NDArray[np.float16]) -> bool:
         """Whether a text (d,) is worth less than nearly everything that was needed so far."""
         return self.value(features) < self.least
@@ -65,8 +59,8 @@ def least_value(needed: ArrayLike, risk: float) -> float:
     return float(values[place - 1]) if place else -inf
 
 
-def rules_of_writes(columns: Sequence[str] = WRITE.names) -> NDArray[np.float64]:
+def rules_of_writes() -> NDArray[np.float64]:
     """Return weights (d,) that order texts as the rules' keep value does."""
-    weights = np.zeros(len(columns))
-    weights[columns.index("keep")] = 1.0
+    weights = np.zeros(len(WRITE.names))
+    weights[WRITE.names.index("keep")] = 1.0
     return weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import select
@@ -10,7 +10,8 @@ from sqlalchemy import select
 from automem_agents import Action, MemoryController, Operation
 from automem_agents.journal.schema import decisions, signals
 from automem_agents.policies import RulesPolicy
-from automem_agents.protocols import WriteChoice, WriteProblem
+from automem_agents.protocols import Floats, WriteChoice, WriteProblem
+from automem_agents.testing import FakeClock, HashEmbedder
 
 Open = Callable[..., MemoryController]
 
@@ -139,3 +140,53 @@ def test_a_namespace_never_gets_what_another_skipped(memory: MemoryController) -
     memory.feedback(token, "NEGATIVE")
     assert [record.text for record in memory.records(user_id="bob")][:1] == ["The key of the car is on the shelf"]
     assert not any("barrel" in record.text for record in memory.records(user_id="bob"))
+
+
+def test_what_is_too_old_for_its_kind_stays_gone(open_memory: Open, policy: Careless) -> None:
+    clock = FakeClock()
+    memory = open_memory(
+        user_id="ada", policy=policy, exploration=0, clock=clock, schema={"kinds": {"log": {"retention": 3600}}}
+    )
+    memory.add("The key of the car is on the shelf", kind="place")
+    memory.observe({"role": "user", "content": SECRET})
+    clock.advance(7200)
+    memory.consolidate()
+    assert SECRET not in texts(memory)
+    memory.add("The key of the boat is on the shelf")
+    token = ask(memory, QUESTION, "It is on the shelf.")
+    memory.feedback(token, "NEGATIVE")
+    assert SECRET not in texts(memory)
+
+
+def test_of_two_that_state_one_fact_one_comes_back(memory: MemoryController, policy: Careless) -> None:
+    policy.careless = True
+    for place in ("behind the red door", "under the green mat"):
+        memory.observe({"role": "user", "content": f"The spare key does hang {place}", "key": "spare key"})
+    policy.careless = False
+    token = ask(memory, QUESTION, "It is on the shelf.")
+    memory.feedback(token, "NEGATIVE")
+    assert len([record for record in memory.records() if record.key == "spare key"]) == 1
+
+
+def test_nobody_waits_for_the_embedder_of_what_is_missed(open_memory: Open, policy: Careless) -> None:
+    busy: list[bool] = []
+
+    class Watching(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> Floats:
+            if opened:
+                busy.append(opened[0].store.journal._writer.locked())
+            return super().embed(texts)
+
+    opened: list[MemoryController] = []
+    memory = open_memory(user_id="ada", policy=policy, exploration=0, embedder=Watching())
+    memory.add("The key of the car is on the shelf")
+    policy.careless = True
+    skipped = [memory.observe({"role": "user", "content": text}).decisions[0] for text in (SECRET, "Bees need water")]
+    policy.careless = False
+    opened.append(memory)
+    token = ask(memory, QUESTION, "It is on the shelf.")
+    memory.feedback(token, "NEGATIVE")
+    memory.undo(skipped[1].id)
+    assert {SECRET, "Bees need water"} <= set(texts(memory))
+    assert busy
+    assert not any(busy)
