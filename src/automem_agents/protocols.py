@@ -235,6 +235,14 @@ class KeepProblem:
     written: NDArray[np.float16] | None = None
 
 
+@dataclass(frozen=True)
+class KeepChoice:
+    """What each record is worth (n,); ``policy`` names who said so, where that is another than the one that was asked."""
+
+    values: NDArray[np.float64]
+    policy: str = ""
+
+
 class Policy(Protocol):
     """Chooses among legal actions, and says how likely its choice was."""
 
@@ -261,8 +269,8 @@ class Policy(Protocol):
         """Choose one of the legal actions."""
         ...
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
-        """Return what each record is worth (n,); those worth least go first."""
+    def keep(self, problem: KeepProblem) -> KeepChoice:
+        """Say what each record is worth; those worth least go first."""
         ...
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ def _problem(**columns: list[float]) -> KeepProblem:
 
 
 def _first_to_go(name: str, problem: KeepProblem) -> int:
-    return int(np.argmin(Keeper(name).keep(problem)))
+    return int(np.argmin(Keeper(name).keep(problem).values))
 
 
 def test_each_rule_gives_up_another_record() -> None:

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from automem_agents import Action, KindRules, MemoryController, MemorySchema, Operation, State
 from automem_agents.errors import Conflict, Erased, InvalidInput, PolicyError
 from automem_agents.features import KEEP
 from automem_agents.policies import RulesPolicy
-from automem_agents.protocols import KeepProblem
+from automem_agents.protocols import KeepChoice, KeepProblem
 from automem_agents.testing import FakeClock, HashEmbedder
 
 Open = Callable[..., MemoryController]
@@ -46,15 +45,15 @@ WORDS = [
 class OldestFirst(RulesPolicy):
     """Takes what is newer to be worth more."""
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
-        return -problem.features[:, problem.names.index("age")].astype(np.float64)
+    def keep(self, problem: KeepProblem) -> KeepChoice:
+        return KeepChoice(-problem.features[:, problem.names.index("age")].astype(np.float64))
 
 
 class Nonsense(RulesPolicy):
     """Values nothing."""
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
-        return np.full(len(problem.features), np.nan)
+    def keep(self, problem: KeepProblem) -> KeepChoice:
+        return KeepChoice(np.full(len(problem.features), np.nan))
 
 
 class Joiner:
@@ -448,7 +447,7 @@ def test_the_features_of_records_are_those_that_are_named(open_memory: Open) -> 
     seen: list[KeepProblem] = []
 
     class Looks(RulesPolicy):
-        def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+        def keep(self, problem: KeepProblem) -> KeepChoice:
             seen.append(problem)
             return super().keep(problem)
 

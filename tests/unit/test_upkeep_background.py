@@ -8,14 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sqlalchemy import event
 
 from automem_agents import Action, MemoryController, MemorySchema
 from automem_agents.policies import RulesPolicy
-from automem_agents.protocols import KeepProblem
+from automem_agents.protocols import KeepChoice, KeepProblem
 from automem_agents.testing import FakeClock
 
 Open = Callable[..., MemoryController]
@@ -26,7 +24,7 @@ PATIENCE = 60.0
 class Broken(RulesPolicy):
     """Can't say what anything is worth."""
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+    def keep(self, problem: KeepProblem) -> KeepChoice:
         raise RuntimeError("no idea")
 
 
@@ -37,7 +35,7 @@ class Waiting(RulesPolicy):
         super().__init__()
         self.asked, self.go = threading.Event(), threading.Event()
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+    def keep(self, problem: KeepProblem) -> KeepChoice:
         self.asked.set()
         assert self.go.wait(PATIENCE)
         return super().keep(problem)

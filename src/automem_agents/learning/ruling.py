@@ -13,7 +13,7 @@ from automem_agents.learning.learner import Learner
 from automem_agents.policies.exploration import Explorer
 from automem_agents.policies.learned import LearnedPolicy, cluster_of, write_cluster
 from automem_agents.policies.rules import RulesPolicy
-from automem_agents.protocols import KeepProblem, Policy, ReadChoice, ReadProblem, WriteChoice, WriteProblem
+from automem_agents.protocols import KeepChoice, KeepProblem, Policy, ReadChoice, ReadProblem, WriteChoice, WriteProblem
 from automem_agents.types import Action
 
 EXPLORES_FROM = 20  # credited READs of a namespace; before, there is nothing to learn from what is tried
@@ -108,11 +108,11 @@ class RulingPolicy:
         verdict = learner.writes.verdict(namespace, write_cluster(features))
         return ruling.learned if (verdict.open if ruling.gated else not verdict.vetoed) else None
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+    def keep(self, problem: KeepProblem) -> KeepChoice:
         """Value records as who rules WRITEs does."""
         try:
             keeper = self._keeper(problem)
-            return self.rules.keep(problem) if keeper is None else keeper.keep(problem)
+            return self.rules.keep(problem) if keeper is None else replace(keeper.keep(problem), policy=_label(keeper))
         except Exception as error:  # noqa: BLE001 - what was learned must not stop a memory from keeping order
             self.ruling = None
             self._failed(error)

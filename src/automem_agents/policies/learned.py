@@ -15,7 +15,15 @@ from automem_agents.features import LEARNABLE, LEARNED_READ, WRITE
 from automem_agents.policies.rules import KEEP_WEIGHTS, RulesPolicy
 from automem_agents.policies.trained import COLUMNS, RankerCorrection
 from automem_agents.policies.writing import WriteRule
-from automem_agents.protocols import KeepProblem, ReadChoice, ReadProblem, ValueModel, WriteChoice, WriteProblem
+from automem_agents.protocols import (
+    KeepChoice,
+    KeepProblem,
+    ReadChoice,
+    ReadProblem,
+    ValueModel,
+    WriteChoice,
+    WriteProblem,
+)
 from automem_agents.types import Action
 from automem_agents.values import TorchRanker
 from automem_agents.values.saved import Saved, readable
@@ -180,18 +188,19 @@ class LearnedPolicy:
             return fixed
         return fixed + correction(model, fixed * SCALES[cluster], learnable(features)) / SCALES[cluster]
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
+    def keep(self, problem: KeepProblem) -> KeepChoice:
         """Value records as the rules do, but for their texts: those by what was needed so far."""
-        values = self.rules.keep(problem)
+        by_rules = self.rules.keep(problem)
         if problem.written is None or not self.writes:
-            return values
+            return by_rules
+        values = by_rules.values.copy()
         known = np.flatnonzero(~np.isnan(problem.written).any(axis=1))
         if len(known):
             seen = problem.written[known]
             rule = self.writes[write_cluster(seen[-1])]
-            by_rules = problem.features[known, problem.names.index("keep")].astype(np.float64)
-            values[known] += KEEP_WEIGHTS["keep"] * (rule.values(seen) - by_rules)
-        return values
+            looks = problem.features[known, problem.names.index("keep")].astype(np.float64)
+            values[known] += KEEP_WEIGHTS["keep"] * (rule.values(seen) - looks)
+        return KeepChoice(values)
 
     def weights(self, names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
         """Return the share (n, d) of each feature in each candidate's score, which is their sum."""

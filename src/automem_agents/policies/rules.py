@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from automem_agents.protocols import Ints, KeepProblem, ReadChoice, ReadProblem, WriteChoice, WriteProblem
+from automem_agents.protocols import Ints, KeepChoice, KeepProblem, ReadChoice, ReadProblem, WriteChoice, WriteProblem
 from automem_agents.types import Action
 
 WEIGHTS = {"lexical": 1.0, "dense": 1.0, "neighbours": 0.25, "keep": 0.1, "speaker": 0.3}
@@ -94,8 +94,8 @@ class RulesPolicy:
             return WriteChoice(Action.ADD, "new")
         return WriteChoice(Action.SKIP, "nothing else is allowed")
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
-        """Return what each record is worth (n,): what its text looks worth, and above all how often it was used."""
+    def keep(self, problem: KeepProblem) -> KeepChoice:
+        """Say what each record is worth: what its text looks worth, and above all how often it was used."""
         weights = np.array([KEEP_WEIGHTS.get(name, 0.0) for name in problem.names])
         values: NDArray[np.float64] = np.einsum("ij,j->i", problem.features.astype(np.float64), weights)
-        return values
+        return KeepChoice(values)

@@ -124,8 +124,10 @@ def test_under_a_budget_what_nobody_asks_for_goes_first(learned: MemoryControlle
         seen = [unpack_features(blob, len(WRITE.names)) for blob in connection.scalars(wrote.limit(2))]
     written = np.array([row[0] for row in seen if row is not None])
     rows[:, KEEP.names.index("keep")] = written[:, WRITE.names.index("keep")]
-    by_rules = policy.rules.keep(KeepProblem(KEEP.names, rows, 0, written))
-    by_use = policy.keep(KeepProblem(KEEP.names, rows, 0, written))
+    by_rules = policy.rules.keep(KeepProblem(KEEP.names, rows, 0, written)).values
+    chosen = policy.keep(KeepProblem(KEEP.names, rows, 0, written))
+    assert chosen.policy.startswith("learned@")
+    by_use = chosen.values
     assert by_rules[0] < by_rules[1]
     assert by_use[0] > by_use[1]
 

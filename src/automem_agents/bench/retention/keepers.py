@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents.policies import RulesPolicy
-from automem_agents.protocols import KeepProblem
+from automem_agents.protocols import KeepChoice, KeepProblem
 
 Column = Callable[[str], NDArray[np.float64]]
 _TIE = 1e-3  # of two that are worth the same, the newer stays
@@ -41,6 +41,7 @@ class Keeper(RulesPolicy):
         super().__init__()
         self.name = name
 
-    def keep(self, problem: KeepProblem) -> NDArray[np.float64]:
-        """Return what each record is worth (n,)."""
-        return _WORTH[self.name](lambda name: problem.features[:, problem.names.index(name)].astype(np.float64))
+    def keep(self, problem: KeepProblem) -> KeepChoice:
+        """Say what each record is worth."""
+        worth = _WORTH[self.name]
+        return KeepChoice(worth(lambda name: problem.features[:, problem.names.index(name)].astype(np.float64)))

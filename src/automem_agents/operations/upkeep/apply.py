@@ -49,7 +49,7 @@ class Applier:
             step = self._as_it_is_now(connection, step)
             if not step.gone:
                 return None
-            new = decision_of(self.snapshot, step.action, step.reason, self.policy)
+            new = decision_of(self.snapshot, step.action, step.reason, step.policy or self.policy)
             (decision_seq,) = insert_decisions(connection, [new])
             self.seen = _change(connection, namespace, step, new.now, decision_seq)
         self.did[step.action] += len(step.gone)

@@ -64,7 +64,9 @@ def consolidate(store: MemoryStore, namespace: Namespace, how: Upkept) -> list[D
     label = f"{how.policy.name}@{how.policy.version}"
     steps = (part for step in plan(store, snapshot, how) for part in step.parts())
     if how.dry_run:
-        planned = [decided(decision_of(snapshot, step.action, step.reason, label), step) for step in steps]
+        planned = [
+            decided(decision_of(snapshot, step.action, step.reason, step.policy or label), step) for step in steps
+        ]
         return planned or [as_decision(_nothing(snapshot, label), None, ())]
     applier = Applier(store, snapshot, label)
     taken: list[Decision] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from automem_agents.errors import PolicyError
 from automem_agents.features import KEEP
@@ -13,7 +12,7 @@ from automem_agents.journal.records import RecordRow
 from automem_agents.operations.upkeep.budget import live_bytes_allowed, target
 from automem_agents.operations.upkeep.snapshot import Snapshot
 from automem_agents.operations.upkeep.step import Step
-from automem_agents.protocols import KeepProblem, Policy
+from automem_agents.protocols import KeepChoice, KeepProblem, Policy
 from automem_agents.types import Action
 
 
@@ -23,14 +22,16 @@ def beyond(snapshot: Snapshot, policy: Policy, gone: set[int]) -> Iterator[Step]
     Args:
         gone: records that steps before take away; those of these steps are added.
     """
-    order: list[int] | None = None
+    order: list[int] = []
+    chose = ""
     for reason, among, excess in _excesses(snapshot, gone):
-        if order is None:
-            order = np.argsort(_values(snapshot, policy), kind="stable").tolist()
+        if not order:
+            choice = _choice(snapshot, policy)
+            order, chose = np.argsort(choice.values, kind="stable").tolist(), choice.policy
         chosen = _least(snapshot, order, gone, among, excess)
         if chosen:
             gone.update(row.seq for row in chosen)
-            yield Step(Action.PRUNE, reason, chosen, for_budget=True)
+            yield Step(Action.PRUNE, reason, chosen, for_budget=True, policy=chose)
 
 
 def _excesses(snapshot: Snapshot, gone: set[int]) -> Iterator[tuple[str, str | None, tuple[int, bool]]]:
@@ -67,9 +68,10 @@ def _least(
     return chosen
 
 
-def _values(snapshot: Snapshot, policy: Policy) -> NDArray[np.float64]:
+def _choice(snapshot: Snapshot, policy: Policy) -> KeepChoice:
     problem = KeepProblem(KEEP.names, snapshot.records, snapshot.namespace, snapshot.writes)
-    values = np.asarray(policy.keep(problem), np.float64)
+    choice = policy.keep(problem)
+    values = np.asarray(choice.values, np.float64)
     if values.shape != (len(snapshot.rows),) or not np.isfinite(values).all():
         raise PolicyError(f"the policy {policy.name} must give a finite value for each of {len(snapshot.rows)} records")
-    return values
+    return choice

@@ -23,6 +23,7 @@ class Step:
         made: the record that is written for them.
         relation: how ``kept`` or ``made`` relates to them.
         for_budget: whether as many fewer go as somebody else took away meanwhile.
+        policy: name and version of who chose, where that is another than who was asked.
     """
 
     action: Action
@@ -32,6 +33,7 @@ class Step:
     made: NewRecord | None = None
     relation: str = ""
     for_budget: bool = False
+    policy: str = ""
 
     @property
     def state(self) -> State:
