@@ -9,6 +9,7 @@ from rich.table import Table
 
 from automem_agents.bench.retention.delayed import DelayedRow
 from automem_agents.bench.retention.endurance import Endurance, EnduranceRow
+from automem_agents.bench.retention.ledger import Ledger
 from automem_agents.bench.retention.stale_tables import delayed_table, endurance_table, staleness_table
 from automem_agents.bench.retention.staleness import Tally, rows_of
 
@@ -45,7 +46,15 @@ def test_a_long_stream_says_what_it_lost() -> None:
         part=1, turns=10, observe_ms=1, recall_ms=2, turn_ms=3, resident_mb=None, disk_mb=4, live=5, aside=6
     )
     found = Endurance(
-        rows=[part], cost_ratio=1.25, resident_ratio=None, pinned=25, pinned_lost=3, evicted=7, brought_back=6
+        rows=[part],
+        cost_ratio=1.25,
+        resident_ratio=None,
+        pinned=25,
+        pinned_lost=3,
+        evicted=7,
+        brought_back=6,
+        ledger=Ledger(decisions=900, destructive=80, explored=0, written=70, lost=0),
     )
     text = " ".join(_printed(endurance_table(found)).split())
     assert "CPU a turn 1.25; 3 of 25 pinned records lost; 6 of 7 evicted records back" in text
+    assert "of 900 decisions 80 took records out of recall, 0 by exploration; 0 of 70 records lost for good" in text

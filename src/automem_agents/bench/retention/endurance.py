@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 from automem_agents.bench.retention.chatter import ACKNOWLEDGEMENTS, remark
+from automem_agents.bench.retention.ledger import Ledger, ledger
 from automem_agents.bench.retention.staleness import TOKENS, fresh_memory
 from automem_agents.bench.retention.stream import GROUPS, TEMPLATES
 from automem_agents.bench.retention.templates import role_of, text_of
@@ -20,6 +21,7 @@ from automem_agents.protocols import Embedder
 from automem_agents.types import Action, Operation, State
 
 TURNS, PARTS = 100_000, 10
+COUNTED = 20_000  # decisions, the newest, that are looked at one by one in the end
 PINNED = 25
 FACT_EVERY, RECALL_EVERY = 20, 10
 _USER = "user"
@@ -58,6 +60,7 @@ class Endurance:
         cost_ratio, resident_ratio: the last tenth by the first.
         pinned, pinned_lost: records that may not be evicted, and how many of them are not live at the end.
         evicted: records that the newest PRUNE took out; ``brought_back`` how many are live again after ``undo``.
+        ledger: of the newest decisions, and of the records of every turn that told a fact; counted before that ``undo``.
     """
 
     rows: list[EnduranceRow]
@@ -67,6 +70,7 @@ class Endurance:
     pinned_lost: int
     evicted: int
     brought_back: int
+    ledger: Ledger
 
 
 def endurance(
@@ -84,11 +88,13 @@ def endurance(
         on_turn: called with the number of turns that were told.
     """
     random = Random(seed)
+    written: list[str] = []
     with fresh_memory(embedder, options) as memory:
         pinned = [_pin(memory, number) for number in range(PINNED)]
         script = _script(turns, random)
-        rows = [_part(memory, part, script, turns, on_turn) for part in range(PARTS)]
+        rows = [_part(memory, part, script, turns, written, on_turn) for part in range(PARTS)]
         states = [memory.get(record_id, user_id=_USER).state for record_id in pinned]
+        counted = ledger(memory, _USER, COUNTED, written)
         evicted, back = _undo_newest_prune(memory)
     ends = rows[0], rows[-1]
     resident = [row.resident_mb for row in ends if row.resident_mb is not None]
@@ -100,6 +106,7 @@ def endurance(
         pinned_lost=sum(state is not State.LIVE for state in states),
         evicted=evicted,
         brought_back=back,
+        ledger=counted,
     )
 
 
@@ -125,6 +132,7 @@ def _part(
     part: int,
     script: Iterator[tuple[str, str, str]],
     turns: int,
+    written: list[str],
     on_turn: Callable[[int], None],
 ) -> EnduranceRow:
     run = memory.trajectory(run_id=f"part-{part}", user_id=_USER)
@@ -137,7 +145,9 @@ def _part(
                 run.recall(question, max_tokens=TOKENS)
         with observing.counted():
             answer = ACKNOWLEDGEMENTS[turn % len(ACKNOWLEDGEMENTS)]
-            run.observe([{"role": role, "content": text}, {"role": "assistant", "content": answer}])
+            receipt = run.observe([{"role": role, "content": text}, {"role": "assistant", "content": answer}])
+        if turn % FACT_EVERY == 0:
+            written += [each for d in receipt.decisions if d.action is not Action.SKIP for each in d.records]
         on_turn(1)
     memory.flush()
     cpu = time.process_time() - begun

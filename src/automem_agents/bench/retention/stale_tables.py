@@ -52,9 +52,12 @@ def endurance_table(found: Endurance) -> Table:
     """Return what each tenth of a long stream cost, with the ratio of the last to the first in the title."""
     memory = "" if found.resident_ratio is None else f", memory {found.resident_ratio:.2f}"
     back = f"{found.brought_back} of {found.evicted} evicted records back after undo"
+    counted = found.ledger
     title = (
         f"last tenth by first: CPU a turn {found.cost_ratio:.2f}{memory}; "
-        f"{found.pinned_lost} of {found.pinned} pinned records lost; {back}"
+        f"{found.pinned_lost} of {found.pinned} pinned records lost; {back}; "
+        f"of {counted.decisions:,} decisions {counted.destructive:,} took records out of recall, "
+        f"{counted.explored:,} by exploration; {counted.lost:,} of {counted.written:,} records lost for good"
     )
     heads = ["observe ms", "recall ms", "turn ms", "resident MB", "disk MB", "live", "aside"]
     table = empty_table(title, [], ["turns", *heads])
