@@ -25,6 +25,7 @@ from automem_agents.operations.explain import explain
 from automem_agents.operations.feedback import Credit, feedback_on_decision, feedback_on_run, no_credit
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.items import SHARED, ItemStore
+from automem_agents.operations.keys import CountedExtractor
 from automem_agents.operations.log import load_decision
 from automem_agents.operations.messages import Messages, Turn, checked_turn
 from automem_agents.operations.read import ReadRequest
@@ -88,12 +89,12 @@ class MemoryController(RecordVerbs):
         extractor: KeyExtractor | None = None,
     ) -> None:
         super().__init__(store, policy, defaults, scrubber)
-        self._upkeep = Upkeep(store, lambda: self.policy, summariser)
+        self._upkeep = Upkeep(store, lambda: self.policy, summariser, scrubber)
         self._learning: Learning | None = None
         if store.settings.learn != "off" and isinstance(policy, RulesPolicy):
             self._learning = Learning(store, policy, self._log)
             self.policy = self._learning.policy
-        self._keys = extractor
+        self._keys = None if extractor is None else CountedExtractor(extractor)
         self._guard = Guard(store.settings.breaker_failures, store.settings.breaker_seconds)
 
     @classmethod
@@ -433,7 +434,8 @@ class MemoryController(RecordVerbs):
     def health(self) -> Health:
         """Return the state of the store, as ``automem-agents doctor`` shows it."""
         self._log.flush()
-        return health_of(self.store, self._guard, self._learning, self._upkeep.failures)
+        beside = {**self._upkeep.failed, "key_extractor": 0 if self._keys is None else self._keys.failures}
+        return health_of(self.store, self._guard, self._learning, beside)
 
     def flush(self, timeout: float = 60.0) -> bool:
         """Log pending decisions, learn and train from what is known of them, and wait for upkeep and for Chroma.

@@ -96,11 +96,13 @@ class Health:
         return self.index.state is IndexState.FAILED
 
 
-def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None, upkeep_failures: int = 0) -> Health:
+def health_of(
+    store: MemoryStore, guard: Guard, learning: Learning | None = None, beside: Mapping[str, int] | None = None
+) -> Health:
     """Look at a store without changing it.
 
     Args:
-        upkeep_failures: how often keeping order failed, in this process.
+        beside: how often what works beside memory failed, in this process.
     """
     with store.journal.read() as connection:
 
@@ -134,7 +136,7 @@ def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None
             recalls_by_chroma=store.dense.served,
             breaker="paused" if guard.paused else "closed",
             index_breaker="paused" if store.dense.guard.paused else "closed",
-            failures=_failures(store, guard, learning, upkeep_failures),
+            failures=_failures(store, guard, learning, beside or {}),
             sizes=store.sizes(),
             warnings=(
                 *_warnings(store.counter.name, stored_with),
@@ -143,10 +145,10 @@ def health_of(store: MemoryStore, guard: Guard, learning: Learning | None = None
         )
 
 
-def _failures(store: MemoryStore, guard: Guard, learning: Learning | None, upkeep: int) -> dict[str, int]:
+def _failures(store: MemoryStore, guard: Guard, learning: Learning | None, beside: Mapping[str, int]) -> dict[str, int]:
     learned = 0 if learning is None else learning.failures
-    beside = {"index": store.indexer.failures, "learning": learned, "upkeep": upkeep}
-    return {**guard.counts, **{name: number for name, number in beside.items() if number}}
+    counts = {"index": store.indexer.failures, "learning": learned, **beside}
+    return {**guard.counts, **{name: number for name, number in counts.items() if number}}
 
 
 def _warnings(counter: str, stored_with: str) -> tuple[str, ...]:

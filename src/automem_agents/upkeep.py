@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from automem_agents._fork import survive_fork
 from automem_agents.errors import DeadlineExceeded, StoreClosed
-from automem_agents.operations.upkeep import Upkept, consolidate, fullness
+from automem_agents.operations.upkeep import Condenser, Upkept, consolidate, fullness
 from automem_agents.operations.upkeep.budget import BEYOND
-from automem_agents.protocols import Policy, Summariser
+from automem_agents.protocols import Policy, Scrubber, Summariser
 from automem_agents.store import MemoryStore
 from automem_agents.types import Decision, Namespace
 from automem_agents.workers import WORKERS, Task
@@ -19,6 +19,7 @@ from automem_agents.workers import WORKERS, Task
 log = logging.getLogger(__name__)
 _LOOK_EVERY = 0.02  # of the smallest budget of records: so many new ones until a namespace is looked at again
 _UNBOUNDED = 500  # the same where there is no budget
+_REMEMBERED = 10_000  # namespaces; the one that was written to longest ago is looked at and forgotten
 _CLOSING = 5.0  # seconds that closing waits for a step that has begun
 
 
@@ -32,18 +33,28 @@ class Upkeep:
         store: whose namespaces.
         policy: gives the policy of the moment.
         summariser: writes one record for several; None for none.
+        scrubber: removes from what it writes what must not be stored.
+        remembered: namespaces of which is known what is new in them.
 
     Attributes:
         failures: how often something went wrong.
     """
 
-    def __init__(self, store: MemoryStore, policy: Callable[[], Policy], summariser: Summariser | None = None) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        policy: Callable[[], Policy],
+        summariser: Summariser | None = None,
+        scrubber: Scrubber | None = None,
+        remembered: int = _REMEMBERED,
+    ) -> None:
         self._store = store
         self._policy = policy
-        self._summariser = summariser
+        self._condenser = None if summariser is None else Condenser(summariser, scrubber)
+        self._remembered = remembered
         self._on = store.settings.upkeep == "on"
         self._lock, self._passing = threading.Lock(), threading.Lock()
-        self._new: dict[Namespace, int] = {}  # records since it was looked at
+        self._new: dict[Namespace, int] = {}  # records since it was looked at; the longest unwritten first
         self._open: set[Namespace] = set()  # something was stored since a run ended
         self._due: dict[Namespace, float] = {}
         self._task: Task[None] | None = None
@@ -57,6 +68,11 @@ class Upkeep:
         self._lock, self._passing = threading.Lock(), threading.Lock()
         self._due, self._task, self._timer = {}, None, None
 
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """How often what went wrong."""
+        return {"upkeep": self.failures, "summariser": 0 if self._condenser is None else self._condenser.failures}
+
     # -- when ----------------------------------------------------------------------------------------------------
 
     def stored(self, namespace: Namespace, count: int) -> None:
@@ -68,8 +84,11 @@ class Upkeep:
         self._tick()
         with self._lock:
             known = namespace in self._new
-            new = self._new[namespace] = self._new.get(namespace, 0) + count
+            new = self._new[namespace] = self._new.pop(namespace, 0) + count
             self._open.add(namespace)
+            longest = next(iter(self._new)) if len(self._new) > self._remembered else None
+        if longest is not None:
+            self._let_go(longest)
         if new >= self._every() or (not known and self._store.schema.current().bounded):
             self._soon(namespace, BEYOND)
 
@@ -84,6 +103,12 @@ class Upkeep:
         if changed and self._store.schema.current().bounded:
             self._soon(namespace, 1.0)
 
+    def _let_go(self, namespace: Namespace) -> None:
+        """Forget a namespace; if something was stored since a run ended in it, it is looked at first."""
+        self._ended(namespace)
+        with self._lock:
+            self._new.pop(namespace, None)
+
     def _every(self) -> int:
         """Return after how many new records a namespace is looked at: counting costs time as it grows."""
         schema = self._store.schema.current()
@@ -95,7 +120,8 @@ class Upkeep:
         with self._lock:
             if self._stopped:
                 return
-            self._new[namespace] = 0
+            if namespace in self._new:
+                self._new[namespace] = 0
             self._due[namespace] = min(beyond, self._due.get(namespace, beyond))
             if self._task is None:
                 self._task = WORKERS.submit(self._work, "upkeep")
@@ -123,7 +149,7 @@ class Upkeep:
 
     def consolidate(self, namespace: Namespace, *, dry_run: bool = False) -> list[Decision]:
         """Put a namespace in order now, since a user asks for it."""
-        how = Upkept(self._policy(), self._summariser, asked_for=True, dry_run=dry_run)
+        how = Upkept(self._policy(), self._condenser, asked_for=True, dry_run=dry_run)
         with self._passing:
             return consolidate(self._store, namespace, how)
 
@@ -151,7 +177,7 @@ class Upkeep:
         """Put a namespace in order if it needs that."""
         if not fullness(self._store, namespace.key).needs_order(beyond):
             return
-        how = Upkept(self._policy(), self._summariser, asked_for=False, stopped=lambda: self._stopped)
+        how = Upkept(self._policy(), self._condenser, asked_for=False, stopped=lambda: self._stopped)
         with self._passing:
             consolidate(self._store, namespace, how)
         with self._store.working_set(namespace.key):  # so that the agent's next turn needn't read what has changed

@@ -179,6 +179,7 @@ def test_an_extractor_that_fails_costs_no_turn(tmp_path: object) -> None:
     options = {"user_id": "ada", "embedder": HashEmbedder(), "learn": "off", "key_extractor": _Broken()}
     with MemoryController.open(str(tmp_path), strict=True, **options) as memory:  # type: ignore[arg-type]
         assert _say(memory, "I live in Rome") == [Action.ADD]
+        assert memory.health().failures == {"key_extractor": 1}
 
 
 _STATEMENTS = st.lists(

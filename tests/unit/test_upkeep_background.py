@@ -15,6 +15,8 @@ from automem_agents import Action, MemoryController, MemorySchema
 from automem_agents.policies import RulesPolicy
 from automem_agents.protocols import KeepChoice, KeepProblem
 from automem_agents.testing import FakeClock
+from automem_agents.types import Namespace
+from automem_agents.upkeep import Upkeep
 
 Open = Callable[..., MemoryController]
 WORDS = [f"word{number}" for number in range(2000)]
@@ -190,6 +192,21 @@ def test_a_forked_child_goes_on(open_memory: Open) -> None:
         os._exit(0 if memory.flush() and memory.health().failures == {} else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert count_live(memory) <= 55
+
+
+def test_of_many_namespaces_the_last_are_remembered_and_none_is_left_in_disorder(open_memory: Open) -> None:
+    memory = open_memory(user_id="user 0", max_records=20)
+    for number in range(22):  # beyond the budget, but not so far that a pass would be made at once
+        say(memory, number)
+    assert memory._upkeep.wait(PATIENCE)
+    upkeep = Upkeep(memory.store, lambda: memory.policy, remembered=2)
+    for number in range(50):
+        upkeep.stored(Namespace(f"user {number}"), 1)
+        assert upkeep.wait(PATIENCE)
+        assert len(upkeep._new) <= 2
+        assert len(upkeep._open) <= 2
+    assert count_live(memory) == 18
+    upkeep.close()
 
 
 def test_what_a_turn_asks_of_the_journal_does_not_grow(open_memory: Open) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import fsum
 from statistics import median
 from typing import Final
 
+import numpy as np
 from sqlalchemy import Connection
 
 from automem_agents.journal import aside, records
 from automem_agents.journal.aside import Aside
+from automem_agents.journal.records import RecordRow
 from automem_agents.learning.signals import restates
 from automem_agents.learning.words import question_content
 from automem_agents.learning.write_credit import blame_skips
+from automem_agents.operations.same import MIN_COSINE, Statement, repeats
 from automem_agents.operations.skipped import Vectors, bring_to_life
 from automem_agents.store import MemoryStore
 from automem_agents.text.render import record_text
@@ -21,6 +24,7 @@ from automem_agents.text.terms import terms
 
 MOST: Final = 3  # texts that come back at once
 _LIKELY: Final = 64  # texts that are embedded
+_FEW: Final = 10  # live records that a text is compared with
 COVERAGE: Final = 0.5  # share of the question's weight, by rarity, that a text must exceed to answer it
 
 
@@ -58,10 +62,10 @@ def said_again(store: MemoryStore, namespace: int, found: Sequence[Aside], messa
 def bring_back(
     store: MemoryStore, connection: Connection, namespace: int, seqs: Sequence[int], vectors: Vectors
 ) -> list[int]:
-    """Make texts live that were missed, and blame the SKIPs; return those that are.
+    """Make texts live that were missed, and blame the SKIPs; return those that were.
 
     What a user forgot stays forgotten, what is too old for its kind stays gone, and what states a fact that another record
-    states by now stays aside.
+    states by now stays aside, as does what a live record says again.
 
     Args:
         vectors: of those that have none.
@@ -80,9 +84,28 @@ def bring_back(
             stated.add(row.key)
         free.append(row.seq)
     if free:
-        bring_to_life(connection, namespace, free, vectors)
+        bring_to_life(connection, namespace, _not_said_again(store, connection, rows, free, vectors), vectors)
         blame_skips(connection, namespace, free)
     return free
+
+
+def _not_said_again(
+    store: MemoryStore, connection: Connection, rows: Mapping[int, RecordRow], seqs: Sequence[int], vectors: Vectors
+) -> list[int]:
+    """Return the texts that no live record says again, and each other of them once."""
+    found: list[RecordRow] = []
+    for row in (rows[seq] for seq in seqs):
+        vector = np.frombuffer(row.vector or vectors[row.seq], "<f4")
+        with store.working_set(row.namespace, connection) as ws:
+            close = store.dense.closest(row.namespace, ws, vector, _FEW, MIN_COSINE)
+        live = records.live_by_seq(connection, row.namespace, list(close))
+        if not any(row.key == other.key and repeats(_statement(row), _statement(other)) for other in (*live, *found)):
+            found.append(row)
+    return [row.seq for row in found]
+
+
+def _statement(row: RecordRow) -> Statement:
+    return Statement(row.speaker, row.text, records.label_of(row.occurred_at, row.date_text))
 
 
 def _text(row: Aside) -> str:

@@ -21,6 +21,27 @@ def is_found(key: str | None) -> bool:
     return key is not None and key.startswith(FOUND)
 
 
+class CountedExtractor:
+    """An extractor that costs no turn anything: what goes wrong in it is logged and counted, and no key is found.
+
+    Attributes:
+        failures: how often something went wrong.
+    """
+
+    def __init__(self, extractor: KeyExtractor) -> None:
+        self._extractor = extractor
+        self.failures = 0
+
+    def key(self, text: str, speaker: str) -> str | None:
+        """Return the key of the fact that a text states, None if it states none or the extractor fails."""
+        try:
+            return self._extractor.key(text, speaker)
+        except Exception as error:  # noqa: BLE001 - whatever an extractor does wrong, the turn is stored
+            self.failures += 1
+            log.warning("no key was found, the turn goes on: %s: %s", type(error).__name__, error)
+            return None
+
+
 def with_keys(pieces: Sequence[Piece], extractor: KeyExtractor | None) -> list[Piece]:
     """Return the pieces with the keys of the facts that they state, where their message has none.
 
@@ -43,9 +64,5 @@ def with_keys(pieces: Sequence[Piece], extractor: KeyExtractor | None) -> list[P
 
 
 def _key(piece: Piece, extractor: KeyExtractor) -> str | None:
-    try:
-        key = extractor.key(piece.text, piece.message.speaker)
-    except Exception as error:  # noqa: BLE001 - whatever an extractor does wrong, the turn is stored
-        log.warning("no key was found, the turn goes on: %s: %s", type(error).__name__, error)
-        return None
+    key = extractor.key(piece.text, piece.message.speaker)
     return f"{FOUND}{key}" if key and len(FOUND) + len(key) <= _LONGEST else None

@@ -168,6 +168,24 @@ def test_of_two_that_state_one_fact_one_comes_back(memory: MemoryController, pol
     assert len([record for record in memory.records() if record.key == "spare key"]) == 1
 
 
+@pytest.mark.parametrize("again", [SECRET, "By the way, the spare key hangs behind the blue barrel in the barn!"])
+def test_what_was_said_again_and_stored_by_then_stays_aside(memory: MemoryController, again: str) -> None:
+    token = ask(memory, QUESTION, "It is on the shelf.")
+    memory.add(again, speaker="user")
+    memory.feedback(token, "NEGATIVE")
+    assert len([text for text in texts(memory) if "barrel" in text]) == 1
+    assert skip_of(memory, SECRET) == -1.0
+
+
+def test_of_what_was_skipped_twice_one_comes_back(memory: MemoryController, policy: Careless) -> None:
+    policy.careless = True
+    memory.observe({"role": "user", "content": SECRET + "!"})
+    policy.careless = False
+    token = ask(memory, QUESTION, "It is on the shelf.")
+    memory.feedback(token, "NEGATIVE")
+    assert len([text for text in texts(memory) if "barrel" in text]) == 1
+
+
 def test_nobody_waits_for_the_embedder_of_what_is_missed(open_memory: Open, policy: Careless) -> None:
     busy: list[bool] = []
 

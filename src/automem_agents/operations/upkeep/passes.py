@@ -16,9 +16,9 @@ from automem_agents.operations.upkeep.expire import expired
 from automem_agents.operations.upkeep.prune import beyond
 from automem_agents.operations.upkeep.snapshot import Snapshot, look
 from automem_agents.operations.upkeep.step import Step
-from automem_agents.operations.upkeep.summarise import condensed
+from automem_agents.operations.upkeep.summarise import Condenser, condensed
 from automem_agents.operations.upkeep.vacuum import make_room
-from automem_agents.protocols import Policy, Summariser
+from automem_agents.protocols import Policy
 from automem_agents.store import MemoryStore
 from automem_agents.types import Action, Decision, Namespace, State
 
@@ -33,14 +33,14 @@ class Upkept:
 
     Attributes:
         policy: says what each record is worth.
-        summariser: writes one record for several; None for none.
+        condenser: writes one record for several; None for none.
         asked_for: by a user, who wants all records compared with one another.
         dry_run: nothing is changed or logged.
         stopped: tells whether to begin with no further step.
     """
 
     policy: Policy
-    summariser: Summariser | None = None
+    condenser: Condenser | None = None
     asked_for: bool = True
     dry_run: bool = False
     stopped: Callable[[], bool] = lambda: False
@@ -95,9 +95,9 @@ def _until_pruning(
 ) -> Iterator[Step]:
     yield from expired(snapshot)
     yield from repeated(snapshot, [row for row in snapshot.rows if row.seq not in gone], compared)
-    if how.summariser is not None or store.settings.summarise == "medoid":
+    if how.condenser is not None or store.settings.summarise == "medoid":
         left = [row for row in snapshot.rows if row.seq not in gone]
-        yield from condensed(store, snapshot, left, compared, how.summariser)
+        yield from condensed(store, snapshot, left, compared, how.condenser)
 
 
 def _nothing(snapshot: Snapshot, label: str) -> NewDecision:

@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from automem_agents.errors import InvalidInput
 from automem_agents.journal.records import NewRecord, RecordRow
 from automem_agents.operations.ids import new_id
+from automem_agents.operations.pieces import sanitised
 from automem_agents.operations.upkeep.alike import close_pairs, vectors_of
 from automem_agents.operations.upkeep.snapshot import Snapshot
 from automem_agents.operations.upkeep.step import Step
-from automem_agents.protocols import Summariser
+from automem_agents.protocols import Scrubber, Summariser
 from automem_agents.store import MemoryStore
-from automem_agents.text.clean import clean, fingerprint
+from automem_agents.text.clean import fingerprint
 from automem_agents.text.cues import polarity
-from automem_agents.text.render import record_line, record_text
+from automem_agents.text.render import record_line, record_text, without_blocks
 from automem_agents.types import Action
 
 log = logging.getLogger(__name__)
@@ -27,21 +29,50 @@ _AT_A_TIME = 32  # summaries in one pass
 _SOURCE = "consolidated"
 
 
+class Condenser:
+    """Has a summariser write what is stored: its words are cleaned and scrubbed as those of a message.
+
+    Args:
+        summariser: somebody else's model; what it can't condense stays as it is.
+        scrubber: removes what must not be stored.
+
+    Attributes:
+        failures: how often something went wrong.
+    """
+
+    def __init__(self, summariser: Summariser, scrubber: Scrubber | None = None) -> None:
+        self._summariser = summariser
+        self._scrubber = scrubber
+        self.failures = 0
+
+    def condense(self, texts: Sequence[str], longest: int) -> str:
+        """Return what stands for several texts; nothing if the summariser fails, or writes more than ``longest`` characters."""
+        try:
+            text = sanitised(without_blocks(self._summariser.summarise(texts)), self._scrubber)
+            if len(text) > longest:
+                raise InvalidInput(f"{len(text)} characters, at most {longest} are stored")
+            return text
+        except Exception as error:  # noqa: BLE001 - counted
+            self.failures += 1
+            log.warning("a summary failed, its records stay: %s: %s", type(error).__name__, error)
+            return ""
+
+
 def condensed(
-    store: MemoryStore, snapshot: Snapshot, rows: Sequence[RecordRow], compared: int, summariser: Summariser | None
+    store: MemoryStore, snapshot: Snapshot, rows: Sequence[RecordRow], compared: int, condenser: Condenser | None
 ) -> Iterator[Step]:
     """Yield a step for each cluster of records that are much alike, of one speaker and kind, without keys.
 
     Args:
         rows: that are still there, oldest first.
         compared: records up to this seq were compared before.
-        summariser: None keeps the record that is nearest to the centre of a cluster, as it is.
+        condenser: None keeps the record that is nearest to the centre of a cluster, as it is.
     """
     free = [row for row in rows if row.key is None and snapshot.may_go(row)]
     for number, cluster in enumerate(_clusters(free, compared)):
         if number == _AT_A_TIME:
             return
-        step = _medoid(cluster) if summariser is None else _summary(store, summariser, cluster, snapshot.now)
+        step = _medoid(cluster) if condenser is None else _summary(store, condenser, cluster, snapshot.now)
         if step is not None:
             yield step
 
@@ -76,16 +107,12 @@ def _medoid(cluster: Sequence[RecordRow]) -> Step:
     return Step(Action.SUMMARISE, why, others, kept=cluster[middle], relation="alike")
 
 
-def _summary(store: MemoryStore, summariser: Summariser, cluster: Sequence[RecordRow], now: int) -> Step | None:
+def _summary(store: MemoryStore, condenser: Condenser, cluster: Sequence[RecordRow], now: int) -> Step | None:
     """Return a step that writes what a model makes of a cluster; None, and the records stay, if it can't."""
-    try:
-        text = clean(summariser.summarise([row.text for row in cluster])).strip()
-        if not text:
-            return None
-        made = _record(store, cluster, text, now)
-    except Exception as error:  # noqa: BLE001 - somebody else's model; what it can't condense stays as it is
-        log.warning("a summary failed, its records stay: %s: %s", type(error).__name__, error)
+    text = condenser.condense([row.text for row in cluster], store.settings.max_text_chars)
+    if not text:
         return None
+    made = _record(store, cluster, text, now)
     why = f"condensed {len(cluster)} records"
     return Step(Action.SUMMARISE, why, list(cluster), made=made, relation="summary")
 
