@@ -68,8 +68,9 @@ LEARNABLE = (
     "shown",  # log(1 + times shown)
 )
 LEARNED_READ = FeatureSet("read", 2, READ.names + LEARNABLE)
+_FIRST = len(READ.names)
 _SCORES = LEARNABLE.index("keep_z") + 1
-_LENGTH = LEARNABLE.index("length_z")
+_LENGTH, _WORDS = LEARNABLE.index("length_z"), Signs._fields.index("length")
 
 _KINDS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -84,40 +85,69 @@ _KINDS = tuple(
 )
 
 
-def learned_features(found: Candidates) -> NDArray[np.float16]:
+def learned_features(found: Candidates, rows: Ints | None = None) -> NDArray[np.float16]:
     """Return features (n, d), rounded to float16 so that the log replays exactly.
 
     Shapes: n candidates that were looked up with what stands around them, d = ``len(LEARNED_READ.names)``.
+
+    Args:
+        rows: the candidates whose features are wanted, in this order; None for all. What is standardised and ranked is
+            so among all of them.
     """
-    if found.context is None:
-        raise ValueError("these candidates were looked up without what stands around them")
-    around, signs = found.context, Signs(*found.context.signs.T)
-    columns = np.empty((len(LEARNABLE), len(found)), np.float32)
-    columns[:_SCORES] = _scores(found, around, signs)
-    standardise(columns[:_SCORES])
-    for row, values in enumerate(_others(found, around, signs, columns), _SCORES):
-        columns[row] = values
+    z = np.empty((_SCORES, len(found)), np.float32)
+    for row, score in enumerate(_scores(found)):
+        z[row] = score
+    standardise(z)
+    ranks = np.stack([_reciprocal_rank(found.lexical), _reciprocal_rank(found.dense)])
+    if rows is not None:
+        found, z, ranks = found.take(rows), z.take(rows, axis=1), ranks.take(rows, axis=1)
     features = np.empty((len(found), len(LEARNED_READ.names)), np.float16)
-    features[:, : len(READ.names)] = read_features(found)
-    features[:, len(READ.names) :] = columns.T
+    features[:, :_FIRST] = read_features(found)
+    features[:, _FIRST : _FIRST + _SCORES] = z.T
+    for column, values in enumerate(_others(found, z, ranks), _FIRST + _SCORES):
+        features[:, column] = values
     return features
 
 
-def _scores(found: Candidates, around: Context, signs: Signs) -> tuple[Floats | Ints, ...]:
+def _around(found: Candidates) -> Context:
+    if found.context is None:
+        raise ValueError("these candidates were looked up without what stands around them")
+    return found.context
+
+
+def _scores(found: Candidates) -> tuple[NDArray[np.floating], ...]:
     """Return what is standardised, in the order of the names."""
-    own = (found.lexical_norm, found.dense_norm)
-    rest = (around.session, around.coverage, signs.length, np.log1p(found.message_tokens), found.keep)
-    return (*own, *around.before.T, *around.after.T, *around.beyond.T, *rest)
+    around = _around(found)
+    return (
+        found.lexical_norm,
+        found.dense_norm,
+        around.before_lexical,
+        around.before_dense,
+        around.after_lexical,
+        around.after_dense,
+        around.before_two,
+        around.after_two,
+        around.session,
+        around.coverage,
+        around.signs[:, _WORDS],
+        np.log1p(found.message_tokens),
+        found.keep,
+    )
 
 
-def _others(found: Candidates, around: Context, signs: Signs, z: Floats) -> tuple[Floats | float, ...]:
-    """Return the other columns, in the order of the names; ``z`` begins with the standardised ones."""
-    lexical, dense, length = z[0], z[1], z[_LENGTH]
+def _others(found: Candidates, z: Floats, ranks: Floats) -> tuple[Floats | float, ...]:
+    """Return the other columns, in the order of the names.
+
+    Args:
+        z: those that are standardised.
+        ranks: one over the rank by BM25, and by cosine.
+    """
+    around, lexical, dense, length = _around(found), z[0], z[1], z[_LENGTH]
+    signs = Signs(*around.signs.T.astype(np.float32))
     when, many, who, where, what, why = (float(kind.search(around.query) is not None) for kind in _KINDS)
     rate = (around.used + _PRIOR_USE) / (around.shown + _PRIOR_SHOWN) * (_PRIOR_SHOWN / _PRIOR_USE)
     return (
-        _reciprocal_rank(found.lexical),
-        _reciprocal_rank(found.dense),
+        *ranks,
         lexical * dense / 3,
         around.replies * (z[2] + z[3]) / 2,
         signs.asks * (z[4] + z[5]) / 2,

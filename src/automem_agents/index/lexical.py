@@ -108,13 +108,14 @@ class LexicalIndex:
             >>> index.coverage(["tea", "green"]).tolist()
             [1.0, 0.0]
         """
-        shares, total = np.zeros(len(self), np.float32), 0.0
-        for term in set(terms):
-            total += (rarity := self.rarity(term))
-            number = self._ids.get(term)
-            if number is not None and self._frequency[number]:
-                shares[np.frombuffer(self._slots[number], np.int32)] += np.float32(rarity)
-        return shares / np.float32(total) if total else shares
+        rarities = {term: self.rarity(term) for term in terms}
+        known = [term for term in rarities if term in self._ids]
+        if not known:
+            return np.zeros(len(self), np.float32)
+        slots = [np.frombuffer(self._slots[self._ids[term]], np.int32) for term in known]
+        shares = np.repeat([rarities[term] for term in known], [len(some) for some in slots])
+        covered = np.bincount(np.concatenate(slots), shares, len(self)) / sum(rarities.values())
+        return covered.astype(np.float32)
 
     def scores(self, terms: Sequence[str]) -> Floats:
         """Return the BM25 score of every slot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,18 +59,17 @@ class Candidates:
     def without(self, seqs: Collection[int]) -> Candidates:
         """Return the candidates but for some records; what was scaled and standardised stays as it was."""
         left = ~np.isin(self.seqs, list(seqs))
-        return self if left.all() else _at(self, left)
+        return self if left.all() else self.take(left.nonzero()[0])
+
+    def take(self, rows: Ints) -> Candidates:
+        """Return some of the candidates, in the order of ``rows``."""
+        context = None if self.context is None else replace(self.context, **_chosen(self.context, rows))
+        return replace(self, context=context, **_chosen(self, rows))
 
 
-def _at(rows: Candidates, left: NDArray[np.bool_]) -> Candidates:
-    """Return some of the candidates."""
-    context = None if rows.context is None else replace(rows.context, **_chosen(rows.context, left))
-    return replace(rows, context=context, **_chosen(rows, left))
-
-
-def _chosen(rows: Candidates | Context, left: NDArray[np.bool_]) -> dict[str, Any]:
-    values = {f.name: getattr(rows, f.name) for f in fields(rows)}
-    return {name: value[left] for name, value in values.items() if isinstance(value, np.ndarray)}
+def _chosen(all_of_them: Candidates | Context, rows: Ints) -> dict[str, Any]:
+    values = vars(all_of_them).items()
+    return {name: value.take(rows, axis=0) for name, value in values if isinstance(value, np.ndarray)}
 
 
 def find(
@@ -103,14 +102,14 @@ def find(
     cosine[scored] = cosines(scored)
     lexical_norm[scored], dense_norm[scored] = _scaled(lexical.take(scored)), _scaled(cosine.take(scored))
     keep = ws.keep_values(allowed if narrow else None)
-    dates = ws.date_numbers(chosen)
+    dates, around = ws.date_numbers(chosen), ws.around(chosen)
     return Candidates(
         seqs=ws.seqs(chosen),
         lexical=lexical.take(chosen),
         dense=cosine.take(chosen),
         lexical_norm=lexical_norm.take(chosen),
         dense_norm=dense_norm.take(chosen),
-        neighbours=_sums((lexical_norm + dense_norm), ws.around(chosen)),
+        neighbours=_sums((lexical_norm + dense_norm), around),
         keep=(ws.keep(chosen) - np.float32(keep.mean)) / np.float32(max(keep.deviation, 1e-9)),
         named=_is_one_of(ws.speaker_numbers(chosen), ws.named_speakers(query)),
         message_tokens=ws.message_tokens(chosen),
@@ -119,7 +118,7 @@ def find(
         date_tokens=ws.date_tokens.view().take(dates),
         dates=ws.dates,
         assistant_log=ws.assistant_log,
-        context=context_of(ws, query, chosen, lexical_norm, dense_norm) if look_around else None,
+        context=context_of(ws, query, chosen, around, lexical_norm, dense_norm) if look_around else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automem_agents.protocols import Floats, Ints
 from automem_agents.store.signs import Signs
@@ -20,25 +21,29 @@ class Context:
     """Arrays of one row a candidate, in the order of the candidates.
 
     Attributes:
-        before, after: (n, 2) scaled BM25 and cosine of the turn before and of the turn after in the session.
-        beyond: (n, 2) sum of both scaled scores two turns before, and two after.
+        before_lexical, before_dense: (n,) scaled BM25 and cosine of the turn before in the session.
+        after_lexical, after_dense: (n,) of the turn after.
+        before_two, after_two: (n,) sum of both scaled scores two turns before, and two after.
         session: (n,) mean sum of the three best candidates of its session.
         coverage: (n,) share of the query's terms that it has, by rarity, 0 to 1.
         entities: (n,) share of the query's names and numbers, speakers apart, that it has, by rarity.
-        signs: (n, s) see ``Signs``.
+        signs: (n, s) see ``Signs``, as float16.
         replies: (n,) 1.0 if the turn before asks something and is another's.
         age: (n,) 0 for the oldest record of the namespace, 1 for the newest.
         shown, used: (n,) how often it was recalled, and how often an answer used it.
         query: the query itself.
     """
 
-    before: Floats
-    after: Floats
-    beyond: Floats
+    before_lexical: Floats
+    before_dense: Floats
+    after_lexical: Floats
+    after_dense: Floats
+    before_two: Floats
+    after_two: Floats
     session: Floats
     coverage: Floats
     entities: Floats
-    signs: Floats
+    signs: NDArray[np.float16]
     replies: Floats
     age: Floats
     shown: Ints
@@ -46,36 +51,35 @@ class Context:
     query: str
 
 
-def context_of(ws: WorkingSet, query: str, slots: Ints, lexical: Floats, dense: Floats) -> Context:
+def context_of(ws: WorkingSet, query: str, slots: Ints, around: Ints, lexical: Floats, dense: Floats) -> Context:
     """Look around candidates.
 
     Args:
         slots: (n,) of the candidates.
+        around: (n, 2) the slots before and after each in its session, -1 for none.
         lexical, dense: (slots + 1,) scaled scores, 0 where a record was not looked at; the last stands for none.
     """
-    total, around, entities = lexical + dense, ws.around(slots), ws.entities(query)
     before, after = around[:, 0], around[:, 1]
-    use, signs = ws.use(slots), ws.signs(slots)
+    total, use = lexical + dense, ws.use(slots)
     asks = (before >= 0) & (ws.signs(before)[:, _ASKS] > 0)
     others = ws.speaker_numbers(before) != ws.speaker_numbers(slots)
     return Context(
-        before=_both(lexical, dense, before),
-        after=_both(lexical, dense, after),
-        beyond=np.stack([total.take(_next(ws, before, 0)), total.take(_next(ws, after, 1))], axis=1),
+        before_lexical=lexical.take(before),
+        before_dense=dense.take(before),
+        after_lexical=lexical.take(after),
+        after_dense=dense.take(after),
+        before_two=total.take(_next(ws, before, 0)),
+        after_two=total.take(_next(ws, after, 1)),
         session=_best_of_sessions(total.take(slots), ws.sessions(slots)),
         coverage=ws.coverage(terms(query)).take(slots),
-        entities=ws.coverage(entities).take(slots),
-        signs=signs,
+        entities=ws.coverage(ws.entities(query)).take(slots),
+        signs=ws.signs(slots),
         replies=(asks & others).astype(np.float32),
         age=(slots / max(1, len(total) - 2)).astype(np.float32),
         shown=use[:, 0],
         used=use[:, 1],
         query=query,
     )
-
-
-def _both(lexical: Floats, dense: Floats, slots: Ints) -> Floats:
-    return np.stack([lexical.take(slots), dense.take(slots)], axis=1)
 
 
 def _next(ws: WorkingSet, slots: Ints, side: int) -> Ints:
@@ -87,7 +91,8 @@ def _best_of_sessions(scores: Floats, sessions: Ints) -> Floats:
     """Return for each candidate the mean of the best scores of its session; its own where it has no session."""
     if not len(scores):
         return scores
-    order = np.lexsort((-scores, sessions))
+    # by session, the best first: the bits of positive floats are in the order of the floats
+    order = np.argsort((sessions.astype(np.int64) << 32) - scores.view(np.int32))
     in_order = sessions[order]
     begins = np.r_[True, in_order[1:] != in_order[:-1]]
     group = np.cumsum(begins) - 1

@@ -281,9 +281,9 @@ class WorkingSet:
         """Return how rare the search terms of a text's first ``most`` characters are here, see ``LexicalIndex.rarities``."""
         return self._lexical.rarities(set(terms(text[:most])))
 
-    def signs(self, slots: Ints) -> Floats:
+    def signs(self, slots: Ints) -> NDArray[np.float16]:
         """Return (n, s) the signs of slots, see ``Signs``."""
-        found: Floats = self._signs.view().take(slots, axis=0).astype(np.float32)
+        found: NDArray[np.float16] = self._signs.view().take(slots, axis=0)
         return found
 
     def sessions(self, slots: Ints) -> Ints:
