@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -43,7 +43,10 @@ _NOTHING_RANKED = Ranking()
 
 @dataclass(kw_only=True)
 class NewDecision:
-    """A decision to log; ``features`` is (n, d) float16 in the order of the candidates, or (1, d)."""
+    """A decision to log; ``features`` is (n, d) float16 in the order of the candidates, or (1, d).
+
+    ``features_later`` makes the features where nothing but the log needs them.
+    """
 
     id: str
     namespace: int
@@ -62,6 +65,12 @@ class NewDecision:
     candidates: Ranking = _NOTHING_RANKED
     draw: float | None = None
     seed: int | None = None
+    features_later: Callable[[], NDArray[np.float16]] | None = None
+
+    def complete(self) -> None:
+        """Make the features that were left for later."""
+        if self.features_later is not None:
+            self.features, self.features_later = self.features_later(), None
 
 
 def insert_decisions(connection: Connection, rows: Sequence[NewDecision], turn_seq: int | None = None) -> list[int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from automem_agents.features import LEARNED_READ, WRITE
 from automem_agents.learning.learner import Learner
 from automem_agents.policies.exploration import Explorer
-from automem_agents.policies.learned import LearnedPolicy, cluster_of, write_cluster
+from automem_agents.policies.learned import Cluster, LearnedPolicy, cluster_of, write_cluster
 from automem_agents.policies.rules import RulesPolicy
 from automem_agents.protocols import KeepChoice, KeepProblem, Policy, ReadChoice, ReadProblem, WriteChoice, WriteProblem
 from automem_agents.types import Action
@@ -61,12 +61,26 @@ class RulingPolicy:
         """From now on, go by what a learner knows; without a ruling, the rules decide everywhere."""
         self.learner, self.ruling = learner, ruling
 
+    def decides_by(self, namespace: int, assistant_log: bool) -> str:
+        """Return the feature set that a READ is decided by; what is logged beyond it can be made later."""
+        try:
+            return self._ruler(namespace, Cluster.ASSISTANT if assistant_log else Cluster.CHAT).sees
+        except Exception as error:  # noqa: BLE001 - what was learned must not cost the turn its memory
+            self.ruling = None
+            self._failed(error)
+            return self.rules.sees
+
     def ruler(self, problem: ReadProblem) -> Policy:
         """Return who decides a READ."""
-        learner, ruling = self.learner, self.ruling
-        if learner is None or ruling is None or not len(problem.features):
+        if problem.names != LEARNED_READ.names or not len(problem.features):
             return self.rules
-        verdict = learner.verdict(problem.namespace, cluster_of(problem.features))
+        return self._ruler(problem.namespace, cluster_of(problem.features))
+
+    def _ruler(self, namespace: int, cluster: Cluster) -> Policy:
+        learner, ruling = self.learner, self.ruling
+        if learner is None or ruling is None:
+            return self.rules
+        verdict = learner.verdict(namespace, cluster)
         may_rule = verdict.open if ruling.gated else not verdict.vetoed
         return ruling.learned if may_rule else self.rules
 

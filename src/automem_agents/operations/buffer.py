@@ -1,4 +1,7 @@
-"""Decisions that come with no turn (READ, fallbacks) are logged in groups: within a second, on close, before use."""
+"""Decisions that come with no turn (READ, fallbacks) are logged in groups: within a second, on close, before use.
+
+What of their features only the log needs is made then, too.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from automem_agents.errors import AutoMemError
 from automem_agents.journal.decisions import NewDecision, count_recalled, drop_old_features, insert_decisions
 from automem_agents.store import MemoryStore
 from automem_agents.types import Namespace
+from automem_agents.workers import WORKERS
 
 log = logging.getLogger(__name__)
 _DELAY = 1.0
 _TIDY_EVERY = 256
+_AT_ONCE = 64  # so many don't wait for the second to pass
 _MOST = 10_000  # held while the journal fails
 
 
@@ -43,6 +48,8 @@ class DecisionBuffer:
         """Take a decision in."""
         with self._lock:
             self._pending.append((namespace, decision))
+            if len(self._pending) % _AT_ONCE == 0:
+                WORKERS.submit(self._flush_later, "the log")
             if self._timer is None:
                 self._timer = threading.Timer(_DELAY, self._flush_later)
                 self._timer.daemon = True
@@ -66,6 +73,8 @@ class DecisionBuffer:
             if not rows:
                 return
             try:
+                for _, decision in rows:
+                    decision.complete()
                 self._write(rows)
             except BaseException:
                 with self._lock:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,8 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     always = included(store, request.namespace.key, budget, request.top_k, request.only_run)
     found = found.without(always.seqs) if always else found
     packer = _packer(store, found, request, always)
-    seen, features = described(policy, found)
+    sees = _decides_by(policy, request.namespace.key, found)
+    seen, features = described(sees, found)
     choice = policy.read(ReadProblem(seen.names, features, packer, request.namespace.key, may_explore=True))
     recall = _show(store, request, found, choice, nonce, always)
     shown = [hit for hit in recall.hits if hit.seq not in always.seqs]
@@ -67,8 +69,9 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         legal=(Action.SKIP, Action.RETRIEVE) if len(logged) else (Action.SKIP,),
         propensity=choice.propensity,
         policy=choice.policy or f"{policy.name}@{policy.version}",
-        feature_set=seen.id,
-        features=features.take(logged, axis=0),
+        feature_set=policy.sees,
+        features=features.take(logged, axis=0) if sees == policy.sees else None,
+        features_later=None if sees == policy.sees else partial(learned_features, found, logged),
         arguments=_arguments(request, exploration, logged, packer, always),
         reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens)
         + (f"; {len(always)} are always included" if always else ""),
@@ -80,9 +83,15 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     return recall, decision
 
 
-def described(policy: Policy, found: Candidates) -> tuple[FeatureSet, NDArray[np.float16]]:
-    """Return the features of candidates that a policy wants to see."""
-    if policy.sees == LEARNED_READ.id:
+def _decides_by(policy: Policy, namespace: int, found: Candidates) -> str:
+    """Return the feature set by which a policy decides, which may be smaller than the one that it wants logged."""
+    asked: Callable[[int, bool], str] | None = getattr(policy, "decides_by", None)
+    return policy.sees if asked is None else asked(namespace, found.assistant_log)
+
+
+def described(sees: str, found: Candidates) -> tuple[FeatureSet, NDArray[np.float16]]:
+    """Return a feature set, and those features of candidates."""
+    if sees == LEARNED_READ.id:
         return LEARNED_READ, learned_features(found)
     return READ, read_features(found)
 
@@ -218,7 +227,7 @@ def search(
     """Return the best records for a query by the policy's score; no decision is taken or logged."""
     around, vector = policy.sees == LEARNED_READ.id, store.embed([query])[0]
     found = store.find(namespace.key, query, vector, run_id=run_id, only=only, look_around=around)
-    seen, features = described(policy, found)
+    seen, features = described(_decides_by(policy, namespace.key, found), found)
     problem = ReadProblem(seen.names, features, lambda order: order[:top_k], namespace.key)
     choice = policy.read(problem)
     by_seq = fetch(store, namespace, found.seqs[choice.shown].tolist())
