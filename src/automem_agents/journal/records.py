@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, literal_column, select, update
 
 from automem_agents._assemble import assemble
 from automem_agents.clock import to_datetime
@@ -25,10 +25,11 @@ CHUNK = 500  # ids in one statement
 _NAMESPACE: BindParameter[int] = bindparam("in_namespace")
 _SEQS: BindParameter[int] = bindparam("seqs", expanding=True)
 _OWNED = records.c.namespace == _NAMESPACE
+_HERE = records.c.namespace + literal_column("0") == _NAMESPACE  # of a few by seq; as _OWNED, SQLite reads the whole index
 _LIVE = records.c.state == State.LIVE
 _SET_STATE = (
     update(records)
-    .where(_OWNED, records.c.seq.in_(_SEQS))
+    .where(_HERE, records.c.seq.in_(_SEQS))
     .values(state=bindparam("new_state"), valid_to=bindparam("until"))
 )
 _IN_STATE = _OWNED & (records.c.state == bindparam("in_state"))
@@ -105,9 +106,9 @@ _CHANGES = PreparedSelect(
     ),
     _Change,
 )
-_BY_SEQ = PreparedLookup(_ROWS.where(_OWNED), records.c.seq, RecordRow)
+_BY_SEQ = PreparedLookup(_ROWS.where(_HERE), records.c.seq, RecordRow)
 _ANY_BY_SEQ = PreparedLookup(_BARE, records.c.seq, RecordRow)
-_VECTORS = PreparedLookup(select(records.c.seq, records.c.vector).where(_OWNED), records.c.seq, _Vector)
+_VECTORS = PreparedLookup(select(records.c.seq, records.c.vector).where(_HERE), records.c.seq, _Vector)
 _LIVE_PAGE = PreparedSelect(
     _ROWS.where(_OWNED, _LIVE, records.c.seq > bindparam("after")).order_by(records.c.seq).limit(CHUNK), RecordRow
 )

@@ -1,4 +1,4 @@
-"""What a write looks up must not cost more the more a namespace holds."""
+"""What a write looks up, and what is read of a few records, must not cost more the more a namespace holds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ pytestmark = pytest.mark.any_index
     ("look_up", "index"),
     [
         (lambda connection: records.live_with_key(connection, 1, "home"), "records_by_key"),
+        (lambda connection: records.rows_by_seq(connection, 1, range(1, 40)), "PRIMARY KEY"),
+        (lambda connection: records.vectors_by_seq(connection, 1, range(1, 40)), "PRIMARY KEY"),
+        (lambda connection: records.live_by_seq(connection, 1, range(1, 40)), "PRIMARY KEY"),
     ],
 )
 def test_a_look_up_uses_its_own_index(tmp_path: Path, look_up: Callable[[Connection], object], index: str) -> None:
