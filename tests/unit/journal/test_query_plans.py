@@ -17,9 +17,9 @@ pytestmark = pytest.mark.any_index
     ("look_up", "index"),
     [
         (lambda connection: records.live_with_key(connection, 1, "home"), "records_by_key"),
-        (lambda connection: records.rows_by_seq(connection, 1, range(1, 40)), "PRIMARY KEY"),
-        (lambda connection: records.vectors_by_seq(connection, 1, range(1, 40)), "PRIMARY KEY"),
-        (lambda connection: records.live_by_seq(connection, 1, range(1, 40)), "PRIMARY KEY"),
+        (lambda connection: records.rows_by_seq(connection, 1, range(1, 40)), "records USING INTEGER PRIMARY KEY"),
+        (lambda connection: records.vectors_by_seq(connection, 1, range(1, 40)), "records USING INTEGER PRIMARY KEY"),
+        (lambda connection: records.live_by_seq(connection, 1, range(1, 40)), "records USING INTEGER PRIMARY KEY"),
     ],
 )
 def test_a_look_up_uses_its_own_index(tmp_path: Path, look_up: Callable[[Connection], object], index: str) -> None:
