@@ -242,14 +242,16 @@ class Recall:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A record that a READ considered.
+    """A record that a READ considered, or that a PRUNE compared with others.
 
     Attributes:
-        position: rank by the policy's score, from 0.
+        position: rank by the policy's score, from 0; of a PRUNE, the least valuable first.
         tokens: what showing it would have cost.
+        shown: whether it was; of a PRUNE, whether it stayed.
         inclusion_p: probability with which the policy would show it.
         features: name to value, as the policy saw them.
         reward: what credit assignment gave it later, or None.
+        value: what a PRUNE took it to be worth; None of a READ.
     """
 
     record_id: str
@@ -260,6 +262,7 @@ class Candidate:
     used: bool
     reward: float | None
     features: Mapping[str, float]
+    value: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -199,6 +199,48 @@ def test_every_decision_says_what_it_saw_and_is_never_explored(open_memory: Open
     assert "of_max_records" in str(memory.explain(decision.id))
 
 
+def test_a_prune_says_what_each_record_was_worth_so_that_it_can_be_replayed(open_memory: Open) -> None:
+    memory = by_hand(open_memory, max_records=20)
+    fill(memory, 30)
+    memory.add("Thank you very much!")
+    (decision,) = memory.consolidate()
+    (logged,) = memory.decisions(operation="CONSOLIDATE")
+    seen = logged.candidates
+    assert [c.record_id for c in seen if not c.shown] == list(decision.records)
+    assert (len(decision.records), len(seen)) == (13, 21)
+    features = np.array([tuple(c.features.values()) for c in seen], np.float16)
+    replayed = RulesPolicy().keep(KeepProblem(tuple(seen[0].features), features)).values
+    assert replayed.tolist() == [c.value for c in seen]
+    assert np.all(np.diff(replayed) >= 0)
+    explained = memory.explain(decision.id)
+    assert explained.contributions[seen[0].record_id]["small_talk"] == -2.0
+    assert sum(explained.contributions[seen[-1].record_id].values()) == pytest.approx(seen[-1].value)
+    went, stayed = (line for line in str(explained).splitlines() if "Thank you" in line or text_of(12) in line)
+    assert went.startswith("  goes ")
+    assert "small_talk -2.00" in went
+    assert stayed.startswith("  stays ")
+
+
+def test_what_another_policy_makes_of_a_record_is_told(open_memory: Open) -> None:
+    memory = by_hand(open_memory, max_records=10, policy=OldestFirst())
+    ids = fill(memory, 12)
+    (decision,) = memory.consolidate()
+    shares = memory.explain(decision.id).contributions[ids[0]]
+    assert sum(shares.values()) == pytest.approx(-np.log(12), abs=0.01)
+    assert "beyond the rules" in shares
+
+
+def test_a_deleted_record_leaves_no_trace_in_the_prune_that_took_it(open_memory: Open) -> None:
+    memory = by_hand(open_memory, max_records=10)
+    ids = fill(memory, 12)
+    (decision,) = memory.consolidate()
+    memory.delete(decision.records[0])
+    (logged,) = memory.decisions(operation="CONSOLIDATE")
+    assert (logged.candidates, logged.features) == ((), {})
+    assert str(memory.explain(decision.id))
+    assert len(ids) == 12
+
+
 # -- expire ----------------------------------------------------------------------------------------------------------
 
 

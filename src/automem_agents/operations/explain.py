@@ -14,6 +14,7 @@ from automem_agents.journal.decisions import decision_by_id, effects_of
 from automem_agents.journal.records import row_by_id
 from automem_agents.operations.log import to_decision
 from automem_agents.operations.replay import drawn
+from automem_agents.policies.rules import keep_shares
 from automem_agents.protocols import Policy
 from automem_agents.text.render import one_line
 from automem_agents.types import Action, Candidate, Decision, Explanation, Namespace, Operation
@@ -21,6 +22,7 @@ from automem_agents.types import Action, Candidate, Decision, Explanation, Names
 _LARGEST = 5  # learned shares in the text; the object has them all
 _DISPLACED = 3
 _SAME = 1e-3  # scores that differ by less are taken to tie
+_BEYOND = "beyond the rules"
 _SHOWN = 8  # runners-up in the text; the object has them all
 
 
@@ -81,6 +83,8 @@ def _tried(arguments: Mapping[str, Any], decision: Decision) -> dict[str, tuple[
 def _contributions(policy: Policy | None, decision: Decision) -> dict[str, dict[str, float]]:
     """The shares of each candidate's score; only the policy that took the decision can say."""
     known = [c for c in decision.candidates if c.features and c.record_id]
+    if known and decision.operation is Operation.CONSOLIDATE:
+        return {c.record_id: _worth(c) for c in known}
     if not known or policy is None:
         return {}
     names = tuple(known[0].features)
@@ -90,6 +94,15 @@ def _contributions(policy: Policy | None, decision: Decision) -> dict[str, dict[
         c.record_id: {name: float(s) for name, s in zip(names, row, strict=True) if s}
         for c, row in zip(known, shares, strict=True)
     }
+
+
+def _worth(candidate: Candidate) -> dict[str, float]:
+    """The shares of what a record was worth: by the rules, and all that another policy made of it."""
+    values = np.array([tuple(candidate.features.values())], np.float16)
+    (shares,) = keep_shares(tuple(candidate.features), values).tolist()
+    found = {name: share for name, share in zip(candidate.features, shares, strict=True) if share}
+    beyond = (candidate.value or 0.0) - sum(shares)
+    return {**found, _BEYOND: beyond} if abs(beyond) > _SAME else found
 
 
 def _head(decision: Decision) -> tuple[str, ...]:
@@ -105,10 +118,29 @@ def _head(decision: Decision) -> tuple[str, ...]:
 def _body(found: Explanation, tried: Mapping[str, tuple[str, ...]], facts: Collection[str] = ()) -> tuple[str, ...]:
     if found.decision.operation is Operation.READ:
         return _read_lines(found, tried)
+    if found.decision.candidates:
+        return (*_keep_lines(found), *_saw(found.decision))
     lines = [f"  {record_id}  {_short(text, 60)}" for record_id, text in found.texts.items()]
     lines += [f"  fact: {fact}" for fact in facts]
-    named = [f"{name} {value:.2f}" for name, value in found.decision.features.items() if value]
-    return (*lines, f"  saw {', '.join(named)}") if named else tuple(lines)
+    return (*lines, *_saw(found.decision))
+
+
+def _saw(decision: Decision) -> tuple[str, ...]:
+    named = [f"{name} {value:.2f}" for name, value in decision.features.items() if value]
+    return (f"  saw {', '.join(named)}",) if named else ()
+
+
+def _keep_lines(found: Explanation) -> list[str]:
+    lines = []
+    for candidate in found.decision.candidates:
+        shares = found.contributions.get(candidate.record_id, {})
+        largest = sorted(shares, key=lambda name: -abs(shares[name]))[:_LARGEST]
+        lines.append(
+            f"  {'stays' if candidate.shown else 'goes '} {candidate.value or 0.0:6.2f}  "
+            f"{_short(found.texts.get(candidate.record_id, '(deleted)'), 44):<44}  "
+            + " ".join(f"{name} {shares[name]:+.2f}" for name in largest)
+        )
+    return lines
 
 
 def _read_lines(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -40,7 +41,9 @@ def explicit_decision(namespace: int, operation: Operation, action: Action, now:
 def as_decision(new: NewDecision, turn_id: str | None, record_ids: tuple[str, ...]) -> Decision:
     """Return a decision that was just taken."""
     features: dict[str, float] = {}
-    if new.features is not None and new.operation is not Operation.READ:
+    if "seen" in new.arguments:
+        features = new.arguments["seen"]
+    elif new.features is not None and new.operation is not Operation.READ:
         names = SETS[new.feature_set].names
         features = dict(zip(names, new.features.ravel().tolist(), strict=True))
     return Decision(
@@ -75,17 +78,19 @@ def to_decision(connection: Connection, row: Row[Any]) -> Decision:
     operation = Operation(row.operation)
     names = SETS[row.feature_set].names if row.feature_set in SETS else ()
     matrix = unpack_features(row.features, len(names)) if names else None
-    features: dict[str, float] = {}
+    features: dict[str, float] = row.arguments.get("seen", {})
+    candidates: tuple[Candidate, ...] = ()
+    if operation is Operation.READ or "values" in row.arguments:
+        values = row.arguments.get("values", ())
+        candidates = tuple(_candidate(c, names, matrix, values) for c in candidates_of(connection, row.seq))
+    elif matrix is not None and len(matrix):
+        features = dict(zip(names, map(float, matrix[0]), strict=True))
     if operation is Operation.READ:
-        candidates = tuple(_candidate(c, names, matrix) for c in candidates_of(connection, row.seq))
         touched = tuple(c.record_id for c in candidates if c.shown)
     else:
-        candidates = ()
         touched = tuple(
             dict.fromkeys(e.record_id for e in effects_of(connection, row.seq) if e.op not in ("supersede", "skip"))
         )
-        if matrix is not None and len(matrix):
-            features = dict(zip(names, map(float, matrix[0]), strict=True))
     return Decision(
         id=row.id,
         operation=operation,
@@ -107,8 +112,8 @@ def to_decision(connection: Connection, row: Row[Any]) -> Decision:
     )
 
 
-def _candidate(row: Row[Any], names: tuple[str, ...], matrix: Any) -> Candidate:
-    values = {} if matrix is None else dict(zip(names, map(float, matrix[row.position]), strict=True))
+def _candidate(row: Row[Any], names: tuple[str, ...], matrix: Any, values: Sequence[float]) -> Candidate:
+    features = {} if matrix is None else dict(zip(names, map(float, matrix[row.position]), strict=True))
     return Candidate(
         record_id=row.record_id or "",
         position=row.position,
@@ -117,5 +122,6 @@ def _candidate(row: Row[Any], names: tuple[str, ...], matrix: Any) -> Candidate:
         inclusion_p=row.inclusion_p,
         used=row.used,
         reward=row.reward,
-        features=values,
+        features=features,
+        value=values[row.position] if values else None,
     )

@@ -96,6 +96,10 @@ class RulesPolicy:
 
     def keep(self, problem: KeepProblem) -> KeepChoice:
         """Say what each record is worth: what its text looks worth, and above all how often it was used."""
-        weights = np.array([KEEP_WEIGHTS.get(name, 0.0) for name in problem.names])
-        values: NDArray[np.float64] = np.einsum("ij,j->i", problem.features.astype(np.float64), weights)
-        return KeepChoice(values)
+        return KeepChoice(keep_shares(problem.names, problem.features).sum(axis=1))
+
+
+def keep_shares(names: Sequence[str], features: NDArray[np.float16]) -> NDArray[np.float64]:
+    """Return the share (n, d) of each feature in what the rules take each record to be worth."""
+    shares: NDArray[np.float64] = features * np.array([KEEP_WEIGHTS.get(name, 0.0) for name in names])
+    return shares

@@ -12,7 +12,7 @@ from automem_agents.journal import records, upkeep
 from automem_agents.journal.decisions import NewDecision, insert_decisions
 from automem_agents.journal.records import RecordRow
 from automem_agents.operations.log import as_decision
-from automem_agents.operations.upkeep.decide import decision_of
+from automem_agents.operations.upkeep.decide import decision_on
 from automem_agents.operations.upkeep.snapshot import Snapshot
 from automem_agents.operations.upkeep.step import Step
 from automem_agents.store import MemoryStore
@@ -49,7 +49,7 @@ class Applier:
             step = self._as_it_is_now(connection, step)
             if not step.gone:
                 return None
-            new = decision_of(self.snapshot, step.action, step.reason, step.policy or self.policy)
+            new = decision_on(self.snapshot, step, self.policy)
             (decision_seq,) = insert_decisions(connection, [new])
             self.seen = _change(connection, namespace, step, new.now, decision_seq)
         self.did[step.action] += len(step.gone)

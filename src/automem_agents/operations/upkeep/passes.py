@@ -10,7 +10,7 @@ from automem_agents.journal.decisions import NewDecision, insert_decisions
 from automem_agents.journal.upkeep import Mark
 from automem_agents.operations.log import as_decision
 from automem_agents.operations.upkeep.apply import Applier, decided
-from automem_agents.operations.upkeep.decide import decision_of
+from automem_agents.operations.upkeep.decide import decision_of, decision_on
 from automem_agents.operations.upkeep.dedupe import repeated
 from automem_agents.operations.upkeep.expire import expired
 from automem_agents.operations.upkeep.prune import beyond
@@ -64,9 +64,7 @@ def consolidate(store: MemoryStore, namespace: Namespace, how: Upkept) -> list[D
     label = f"{how.policy.name}@{how.policy.version}"
     steps = (part for step in plan(store, snapshot, how) for part in step.parts())
     if how.dry_run:
-        planned = [
-            decided(decision_of(snapshot, step.action, step.reason, step.policy or label), step) for step in steps
-        ]
+        planned = [decided(decision_on(snapshot, step, label), step) for step in steps]
         return planned or [as_decision(_nothing(snapshot, label), None, ())]
     applier = Applier(store, snapshot, label)
     taken: list[Decision] = []

@@ -16,22 +16,34 @@ from automem_agents.protocols import KeepChoice, KeepProblem, Policy
 from automem_agents.types import Action
 
 
+_COMPARED = 8  # records that stay, and are logged beside those that go
+
+
 def beyond(snapshot: Snapshot, policy: Policy, gone: set[int]) -> Iterator[Step]:
     """Yield a step for each cap and budget that is exceeded; the values are only asked for where one is.
 
     Args:
         gone: records that steps before take away; those of these steps are added.
     """
-    order: list[int] = []
-    chose = ""
+    choice: KeepChoice | None = None
     for reason, among, excess in _excesses(snapshot, gone):
-        if not order:
-            choice = _choice(snapshot, policy)
-            order, chose = np.argsort(choice.values, kind="stable").tolist(), choice.policy
-        chosen = _least(snapshot, order, gone, among, excess)
-        if chosen:
-            gone.update(row.seq for row in chosen)
-            yield Step(Action.PRUNE, reason, chosen, for_budget=True, policy=chose)
+        choice = choice or _choice(snapshot, policy)
+        order = np.argsort(choice.values, kind="stable").tolist()
+        free = [at for at in order if _may_go(snapshot, snapshot.rows[at], gone, among)]
+        count = _enough(snapshot, free, excess)
+        if count:
+            seen = [snapshot.rows[at] for at in free[: count + _COMPARED]]
+            values = {snapshot.rows[at].seq: float(choice.values[at]) for at in free[: count + _COMPARED]}
+            gone.update(row.seq for row in seen[:count])
+            yield Step(
+                Action.PRUNE,
+                reason,
+                seen[:count],
+                for_budget=True,
+                policy=choice.policy,
+                stays=seen[count:],
+                values=values,
+            )
 
 
 def _excesses(snapshot: Snapshot, gone: set[int]) -> Iterator[tuple[str, str | None, tuple[int, bool]]]:
@@ -52,20 +64,15 @@ def _excesses(snapshot: Snapshot, gone: set[int]) -> Iterator[tuple[str, str | N
             yield f"budget: {held} of {allowed} bytes", None, (held - target(allowed), True)
 
 
-def _least(
-    snapshot: Snapshot, order: Sequence[int], gone: set[int], among: str | None, excess: tuple[int, bool]
-) -> list[RecordRow]:
-    """Return the least valuable records that make up for an excess."""
+def _may_go(snapshot: Snapshot, row: RecordRow, gone: set[int], among: str | None) -> bool:
+    return row.seq not in gone and snapshot.may_go(row) and among in (None, snapshot.kind(row))
+
+
+def _enough(snapshot: Snapshot, free: Sequence[int], excess: tuple[int, bool]) -> int:
+    """Return how many of the records in an order, by position, make up for an excess."""
     left, in_bytes = excess
-    chosen: list[RecordRow] = []
-    for at in order:
-        if left <= 0:
-            break
-        row = snapshot.rows[at]
-        if row.seq not in gone and snapshot.may_go(row) and among in (None, snapshot.kind(row)):
-            chosen.append(row)
-            left -= int(snapshot.nbytes[at]) if in_bytes else 1
-    return chosen
+    weights = snapshot.nbytes[list(free)] if in_bytes else np.ones(len(free), np.int64)
+    return min(len(free), int(np.searchsorted(np.cumsum(weights), left)) + 1)
 
 
 def _choice(snapshot: Snapshot, policy: Policy) -> KeepChoice:

@@ -71,6 +71,14 @@ class Snapshot:
         return keep_features(self.rows, self.last_use)
 
     @cached_property
+    def _places(self) -> Mapping[int, int]:
+        return {row.seq: at for at, row in enumerate(self.rows)}
+
+    def records_of(self, rows: Sequence[RecordRow]) -> NDArray[np.float16]:
+        """Return the features ``KEEP`` (n, d) of some of the records."""
+        return self.records[[self._places[row.seq] for row in rows]]
+
+    @cached_property
     def writes(self) -> NDArray[np.float16]:
         """(n, w) columns ``WRITE`` of each record, nan where they are not known."""
         found = np.full((len(self.rows), len(WRITE.names)), np.nan, np.float16)

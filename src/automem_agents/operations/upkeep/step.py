@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from automem_agents.journal.records import NewRecord, RecordRow
 from automem_agents.types import Action, State
@@ -24,6 +24,8 @@ class Step:
         relation: how ``kept`` or ``made`` relates to them.
         for_budget: whether as many fewer go as somebody else took away meanwhile.
         policy: name and version of who chose, where that is another than who was asked.
+        stays: records that were worth a little more than those that go.
+        values: what each of those that go and of ``stays`` was worth, by seq; empty where that wasn't asked.
     """
 
     action: Action
@@ -34,6 +36,8 @@ class Step:
     relation: str = ""
     for_budget: bool = False
     policy: str = ""
+    stays: Sequence[RecordRow] = ()
+    values: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
