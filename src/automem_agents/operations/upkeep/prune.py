@@ -15,7 +15,6 @@ from automem_agents.operations.upkeep.step import Step
 from automem_agents.protocols import KeepChoice, KeepProblem, Policy
 from automem_agents.types import Action
 
-
 _COMPARED = 8  # records that stay, and are logged beside those that go
 
 
