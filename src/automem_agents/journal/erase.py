@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, o
 from automem_agents.journal import learners
 from automem_agents.journal import schema as t
 from automem_agents.journal.policies import forget_namespace
-from automem_agents.journal.records import log_changes
+from automem_agents.journal.records import log_changes, log_loss
 from automem_agents.journal.upkeep import mark_name
 from automem_agents.types import STORED
 
@@ -41,6 +41,7 @@ def delete_records(connection: Connection, namespace: int, seqs: Sequence[int]) 
     _learn_anew_from(connection, namespace, written)
     stripped = t.decisions.c.seq.in_(touched | written)
     connection.execute(update(t.decisions).where(stripped).values(features=None, arguments={}, reason="erased"))
+    log_loss(connection, namespace, gone)
     _delete(connection, t.lineage, or_(t.lineage.c.child.in_(gone), t.lineage.c.parent.in_(gone)))
     _delete(connection, t.changes, t.changes.c.record_seq.in_(gone))
     _delete(connection, t.records, t.records.c.seq.in_(gone) & (t.records.c.namespace == namespace))

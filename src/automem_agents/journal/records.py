@@ -21,6 +21,7 @@ from automem_agents.text.render import date_label
 from automem_agents.types import MemoryRecord, Namespace, State
 
 CHUNK = 500  # ids in one statement
+GENERATIONS = 16  # of what a record took the place of, whose words it is found by
 
 _NAMESPACE: BindParameter[int] = bindparam("in_namespace")
 _SEQS: BindParameter[int] = bindparam("seqs", expanding=True)
@@ -90,6 +91,12 @@ class _Parent(NamedTuple):
     id: str
 
 
+class _Replaced(NamedTuple):
+    child: int
+    parent: int
+    text: str
+
+
 class _Relation(NamedTuple):
     child: int
     relation: str
@@ -121,6 +128,13 @@ _PARENTS = PreparedLookup(
     lineage.c.child,
     _Parent,
 )
+_REPLACED = (
+    select(lineage.c.child, lineage.c.parent, records.c.text)
+    .join(records, records.c.seq == lineage.c.parent)
+    .where(_HERE, (lineage.c.relation == "update") | (lineage.c.relation == "merge"))
+)
+_FORMER = PreparedLookup(_REPLACED, lineage.c.child, _Replaced)
+_HEIRS = PreparedLookup(_REPLACED, lineage.c.parent, _Replaced)
 _RELATIONS = PreparedLookup(select(lineage.c.child, lineage.c.relation), lineage.c.child, _Relation)
 
 
@@ -275,6 +289,36 @@ def relatives(connection: Connection, seq: int) -> list[int]:
         front = ({*up, *down}) - found
         found |= front
     return sorted(found)
+
+
+def former_texts(connection: Connection, namespace: int, seqs: Sequence[int]) -> dict[int, str]:
+    """Return the texts that each record took the place of, as an update or a repeat; of those that have any."""
+    texts: dict[int, str] = {}
+    heirs = {seq: {seq} for seq in seqs}
+    for _ in range(GENERATIONS):
+        above: dict[int, set[int]] = {}
+        for row in _FORMER.all(connection, list(heirs), in_namespace=namespace):
+            above.setdefault(row.parent, set()).update(heirs[row.child])
+            for heir in heirs[row.child]:
+                texts[heir] = f"{texts.get(heir, '')} {row.text}"
+        if not above:
+            break
+        heirs = above
+    return texts
+
+
+def log_loss(connection: Connection, namespace: int, gone: Sequence[int]) -> None:
+    """Have live records read anew that are found by the words of some that are about to be removed."""
+    heirs: set[int] = set()
+    front = list(gone)
+    for _ in range(GENERATIONS):
+        below = {row.child for row in _HEIRS.all(connection, front, in_namespace=namespace)} - heirs
+        if not below:
+            break
+        heirs |= below
+        front = list(below)
+    live = live_by_seq(connection, namespace, sorted(heirs.difference(gone)))
+    log_changes(connection, namespace, [row.seq for row in live], "reword")
 
 
 def parents_of(connection: Connected, seqs: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import BindParameter, Connection, LargeBinary, bindparam, case, cast, delete, func, insert, or_, select
 
 from automem_agents.journal import schema as t
-from automem_agents.journal.records import RecordRow
+from automem_agents.journal.records import RecordRow, log_loss
 from automem_agents.types import Operation, State
 
 DEAD = (State.SUPERSEDED, State.FORGOTTEN, State.SKIPPED)
@@ -173,6 +173,7 @@ def dead_records(connection: Connection, namespace: int, limit: int) -> list[Dea
 
 def remove(connection: Connection, namespace: int, seqs: Sequence[int], now: int) -> None:
     """Physically remove tombstones; what was decided, and what was learned from that, stays."""
+    log_loss(connection, namespace, seqs)
     values = {"seqs": list(seqs)}
     tied = or_(t.lineage.c.child.in_(_SEQS), t.lineage.c.parent.in_(_SEQS))
     connection.execute(delete(t.lineage).where(tied), values)

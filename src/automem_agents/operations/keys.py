@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from automem_agents.operations.pieces import Piece
 from automem_agents.protocols import KeyExtractor
+from automem_agents.text.keys import FOUND
 
 log = logging.getLogger(__name__)
 
-FOUND = "auto:"  # what a key that was found begins with, so that it never meets one that was given
 _LONGEST = 256
 
 

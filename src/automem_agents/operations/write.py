@@ -81,7 +81,8 @@ def observe(
             note(connection, namespace, turn, stored.turn_seq)
     added = [RecordRow(seq=seq, turn_id=turn.turn_id, **vars(new)) for new, seq in stored.records]
     gone = [seq for plan in plans for seq in plan.replaces]
-    store.absorb(key, ws, Absorbed(namespace, before, stored.last_change or before, added, gone))
+    change = Absorbed(namespace, before, stored.last_change or before, added, gone, stored.former)
+    store.absorb(key, ws, change)
     return Receipt(state="committed", turn_id=turn.turn_id, decisions=stored.decisions)
 
 
@@ -148,12 +149,13 @@ def _earlier(connection: Connection, namespace: Namespace, turn: Turn, digest: b
 
 
 class _Stored(NamedTuple):
-    """What a turn left in the journal: its decisions, its records with their seqs, the last change it logged, and its seq."""
+    """What a turn left in the journal: its decisions, its records with their seqs, its last change, its seq, and texts that it replaced."""
 
     decisions: tuple[Decision, ...]
     records: list[tuple[NewRecord, int]]
     last_change: int
     turn_seq: int
+    former: dict[int, str]
 
 
 def _store(
@@ -178,7 +180,9 @@ def _store(
         last = keep_aside(connection, namespace, aside, store.settings.skipped)
     ids = {plan.decision.id: new.id for (plan, _), new in zip(stored, rows, strict=True)}
     decided = tuple(as_decision(new, turn.turn_id, (ids[new.id],) if new.id in ids else ()) for new in logged)
-    return _Stored(decided, list(zip(rows, record_seqs, strict=True)), last, turn_seq)
+    replacing = [seq for (plan, _), seq in zip(stored, record_seqs, strict=True) if plan.replaces]
+    former = records.former_texts(connection, namespace, replacing)
+    return _Stored(decided, list(zip(rows, record_seqs, strict=True)), last, turn_seq, former)
 
 
 def _signals(turn: Turn, namespace: int, turn_seq: int, now: int) -> list[NewSignal]:

@@ -6,10 +6,11 @@ import logging
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -46,6 +47,7 @@ class Absorbed(NamedTuple):
         after: the newest change before it, in any namespace.
         upto: its own last change.
         added, gone: the records it made, and those it took out of recall.
+        former: the texts that records among the added took the place of.
     """
 
     namespace: Namespace
@@ -53,6 +55,7 @@ class Absorbed(NamedTuple):
     upto: int
     added: Sequence[records.RecordRow]
     gone: Sequence[int]
+    former: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass
@@ -189,13 +192,13 @@ class MemoryStore:
             waiting = self._waiting(connection, namespace, entry.mark)
             for rows in records.live_pages(connection, namespace):
                 indexed = {row.seq for row in rows} - waiting if entry.mark else frozenset()
-                entry.ws.add(rows, without_vector=indexed)
+                entry.ws.add(rows, without_vector=indexed, former=_former(connection, namespace, rows))
         else:
             seqs = [seq for seq in changed if seq is not None]
             rows_now = records.rows_by_seq(connection, namespace, seqs)
             live = [rows_now[seq] for seq in sorted(rows_now) if rows_now[seq].state == State.LIVE]
             entry.ws.remove(set(seqs) - {row.seq for row in live})
-            entry.ws.add(live)
+            entry.ws.add(live, former=_former(connection, namespace, live))
         entry.ws.newest = newest
 
     @staticmethod
@@ -209,7 +212,7 @@ class MemoryStore:
         with self.journal.turnstile, entry.lock:
             if entry.ws is ws and ws.seen == change.after:
                 ws.remove(change.gone)
-                ws.add(change.added)
+                ws.add(change.added, former=change.former)
                 if change.upto > change.after:
                     ws.seen = ws.newest = change.upto
                 ws.filed = change.namespace
@@ -360,3 +363,7 @@ class MemoryStore:
         """Stop the indexer and close the files; a second call does nothing."""
         self.indexer.close()
         self.journal.close()
+
+
+def _former(connection: Connection, namespace: int, rows: Sequence[records.RecordRow]) -> dict[int, str]:
+    return records.former_texts(connection, namespace, [row.seq for row in rows])

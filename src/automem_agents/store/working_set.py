@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from automem_agents.store.names import Names
 from automem_agents.store.signs import Signs, signs_of
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.cues import keep_value
+from automem_agents.text.keys import words_of
 from automem_agents.text.render import date_line, record_text, unescaped
 from automem_agents.text.terms import terms
 from automem_agents.types import Namespace
@@ -31,6 +33,7 @@ _LONGEST_NAME = 300
 _ENTITY = re.compile(r"(?<!^)\b[A-Z]\w+|\b\w*\d\w*")  # from the beginning of a word, or a long one takes for ever
 _MOST = 65_535  # what a use counter can hold
 _HASH = slice(0, 8)  # bytes of a hash that are kept
+_NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
 class KeepValues(NamedTuple):
@@ -113,18 +116,29 @@ class WorkingSet:
         """Whether more than half of what is held belongs to records that are gone."""
         return len(self._seqs) > 64 and len(self._slot) * 2 < len(self._seqs)
 
-    def add(self, rows: Iterable[RecordRow], without_vector: Collection[int] = frozenset()) -> None:
-        """Take in live rows; those in ``without_vector`` are served by Chroma."""
+    def add(
+        self,
+        rows: Iterable[RecordRow],
+        without_vector: Collection[int] = frozenset(),
+        former: Mapping[int, str] = _NOTHING,
+    ) -> None:
+        """Take in live rows; those in ``without_vector`` are served by Chroma.
+
+        Args:
+            former: texts that a record took the place of: it is found by their words, too, since who says that
+                something changed often doesn't say what.
+        """
         for row in rows:
             if row.seq in self._slot:
                 self.remove([row.seq])
-            self._add(row)
+            self._add(row, former.get(row.seq, ""))
             if row.seq not in without_vector:
                 self.exact.upsert([row.seq], np.frombuffer(row.vector, "<f4")[None])
 
-    def _add(self, row: RecordRow) -> None:
+    def _add(self, row: RecordRow, former: str) -> None:
         date = label_of(row.occurred_at, row.date_text)
-        slot = self._lexical.add(terms(f"{record_text(row.speaker, date, row.text)} {row.key or ''}"))
+        words = terms(f"{record_text(row.speaker, date, row.text)} {words_of(row.key or '')}")
+        slot = self._lexical.add(words + sorted(set(terms(former)).difference(words)))
         self._in_order = self._in_order and (not slot or row.seq > int(self._seqs.view()[-1]))
         self._slot[row.seq] = slot
         self._alive.append(True)

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from automem_agents.text.facts import fact_of
+
+FOUND = "auto:"  # what a key that was found begins with, so that it never meets one that was given
+_BETWEEN = re.compile(r"[\W_]+")
+
+
+def words_of(key: str) -> str:
+    """Return the words of a key.
+
+    Examples:
+        >>> words_of("auto:ada: my home"), words_of("home_city")
+        ('ada my home', 'home city')
+    """
+    return _BETWEEN.sub(" ", key.removeprefix(FOUND)).strip()
 
 
 class RuleKeyExtractor:
