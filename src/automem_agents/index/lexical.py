@@ -4,17 +4,52 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import log1p
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automem_agents.index.growing import GrowingArray
-from automem_agents.protocols import Floats
+from automem_agents.protocols import Floats, Ints
 
 K1 = 1.2
 B = 0.75
 _MOST = 65_535  # what a count can hold; beyond, BM25 has long levelled off
+
+
+@dataclass(frozen=True)
+class Match:
+    """How documents match a query.
+
+    Attributes:
+        scores: (slots,) BM25 of every slot.
+        rarities: of each of the query's terms.
+        sizes: how many slots have each of the terms that any has.
+        where: those slots, term by term.
+    """
+
+    scores: Floats
+    rarities: Mapping[str, float]
+    sizes: Mapping[str, int]
+    where: NDArray[np.int32]
+
+    def coverage(self, terms: Collection[str], slots: Ints) -> Floats:
+        """Return for some slots the share of the rarity of some of the query's terms that each has, 0 to 1.
+
+        Examples:
+            >>> index = LexicalIndex(); [index.add(["tea", "green"]), index.add(["coffee"])]
+            [0, 1]
+            >>> index.match(["tea", "green"]).coverage(["tea", "green"], np.array([0, 1])).tolist()
+            [1.0, 0.0]
+        """
+        rarities = {term: rarity for term, rarity in self.rarities.items() if term in terms}
+        if rarities.keys().isdisjoint(self.sizes):
+            return np.zeros(len(slots), np.float32)
+        shares = np.repeat([rarities.get(term, 0.0) for term in self.sizes], list(self.sizes.values()))
+        covered = np.bincount(self.where, shares, len(self.scores)).take(slots) / sum(rarities.values())
+        return covered.astype(np.float32)
 
 
 class LexicalIndex:
@@ -99,40 +134,21 @@ class LexicalIndex:
         highest = log1p((self._live + 0.5) / 0.5)
         return {term: self.rarity(term) / highest for term in terms}
 
-    def coverage(self, terms: Iterable[str]) -> Floats:
-        """Return for every slot the share of the terms' rarity that it has, 0 to 1.
-
-        Examples:
-            >>> index = LexicalIndex(); [index.add(["tea", "green"]), index.add(["coffee"])]
-            [0, 1]
-            >>> index.coverage(["tea", "green"]).tolist()
-            [1.0, 0.0]
-        """
+    def match(self, terms: Sequence[str]) -> Match:
+        """Look up the terms of a query."""
         rarities = {term: self.rarity(term) for term in terms}
-        known = [term for term in rarities if term in self._ids]
-        if not known:
-            return np.zeros(len(self), np.float32)
-        slots = [np.frombuffer(self._slots[self._ids[term]], np.int32) for term in known]
-        shares = np.repeat([rarities[term] for term in known], [len(some) for some in slots])
-        covered = np.bincount(np.concatenate(slots), shares, len(self)) / sum(rarities.values())
-        return covered.astype(np.float32)
+        ids, frequency = self._ids, self._frequency
+        found = [(t, number) for t in rarities if (number := ids.get(t)) is not None and frequency[number]]
+        if not found or not self._total:
+            return Match(np.zeros(len(self), np.float32), rarities, {}, np.empty(0, np.int32))
+        slots = [np.frombuffer(self._slots[number], np.int32) for _, number in found]  # let go of before they grow
+        where, tf = np.concatenate(slots), np.concatenate([np.frombuffer(self._counts[n], np.uint16) for _, n in found])
+        sizes = {term: len(some) for (term, _), some in zip(found, slots, strict=True)}
+        asked = Counter(terms)
+        norm = K1 * (1 - B) + (K1 * B * self._live / self._total) * self._lengths.view().take(where)
+        shares = np.repeat([asked[t] * rarities[t] for t in sizes], list(sizes.values())) * tf / (norm + tf)
+        return Match(np.bincount(where, shares, len(self)).astype(np.float32), rarities, sizes, where)
 
     def scores(self, terms: Sequence[str]) -> Floats:
         """Return the BM25 score of every slot."""
-        if not self._live or not self._total:
-            return np.zeros(len(self), np.float32)
-        slots, counts, weights, sizes = [], [], [], []
-        for term, weight in Counter(terms).items():
-            number = self._ids.get(term)
-            if number is None or not self._frequency[number]:
-                continue
-            slots.append(np.frombuffer(self._slots[number], np.int32))  # let go of before the array grows again
-            counts.append(np.frombuffer(self._counts[number], np.uint16))
-            weights.append(weight * self.rarity(term))
-            sizes.append(len(slots[-1]))
-        if not slots:
-            return np.zeros(len(self), np.float32)
-        where, tf = np.concatenate(slots), np.concatenate(counts)
-        norm = K1 * (1 - B) + (K1 * B * self._live / self._total) * self._lengths.view().take(where)
-        shares = np.repeat(weights, sizes) * tf / (norm + tf)
-        return np.bincount(where, shares, len(self)).astype(np.float32)
+        return self.match(terms).scores

@@ -53,12 +53,13 @@ def exploration_log(exploration: Exploration, logged: Ints) -> dict[str, object]
 
 def packing_log(logged: Ints, packer: Packer) -> dict[str, object]:
     """Return what to log of how the base order was packed, as far as it is logged."""
-    dates = packer.dates.take(logged)
+    dates: list[int] = packer.dates.take(logged).tolist()
     told: dict[str, object] = {"budget": packer.budget, "pool": packer.pool}
-    if dates.any():
-        _, first, number = np.unique(dates, return_index=True, return_inverse=True)
-        told["dates"] = np.where(dates > 0, number + 1, 0).tolist()  # no date stays 0
-        told["date_costs"] = [0, *packer.date_costs.take(logged)[first].tolist()]
+    if any(dates):
+        costs = dict(sorted(zip(dates, packer.date_costs.take(logged).tolist(), strict=True)))
+        numbers = {date: number for number, date in enumerate(costs, start=1)}
+        told["dates"] = [numbers[date] if date else 0 for date in dates]  # no date stays 0
+        told["date_costs"] = [0, *costs.values()]
     return {"packing": told}
 
 

@@ -92,7 +92,8 @@ def find(
         narrow: whether ``allowed`` leaves out live records.
         look_around: whether to describe what stands around them, too.
     """
-    lexical = ws.lexical_scores(query) * allowed
+    match = ws.match(query)
+    lexical = match.scores * allowed
     marked = np.zeros(len(allowed) + 1, np.bool_)  # slot -1 stands for "no neighbour"
     marked[dense] = True
     marked[_best(lexical, count)] = True
@@ -118,7 +119,7 @@ def find(
         date_tokens=ws.date_tokens.view().take(dates),
         dates=ws.dates,
         assistant_log=ws.assistant_log,
-        context=context_of(ws, query, chosen, around, lexical_norm, dense_norm) if look_around else None,
+        context=context_of(ws, query, match, chosen, around, lexical_norm, dense_norm) if look_around else None,
     )
 
 

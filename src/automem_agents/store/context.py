@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from automem_agents.index.lexical import Match
 from automem_agents.protocols import Floats, Ints
 from automem_agents.store.signs import Signs
 from automem_agents.store.working_set import WorkingSet
-from automem_agents.text.terms import terms
 
 _BEST = 3  # of a session, whose mean says how much of it is about the query
 _ASKS = Signs._fields.index("asks")
@@ -51,10 +51,13 @@ class Context:
     query: str
 
 
-def context_of(ws: WorkingSet, query: str, slots: Ints, around: Ints, lexical: Floats, dense: Floats) -> Context:
+def context_of(
+    ws: WorkingSet, query: str, match: Match, slots: Ints, around: Ints, lexical: Floats, dense: Floats
+) -> Context:
     """Look around candidates.
 
     Args:
+        match: how the records match the query.
         slots: (n,) of the candidates.
         around: (n, 2) the slots before and after each in its session, -1 for none.
         lexical, dense: (slots + 1,) scaled scores, 0 where a record was not looked at; the last stands for none.
@@ -71,8 +74,8 @@ def context_of(ws: WorkingSet, query: str, slots: Ints, around: Ints, lexical: F
         before_two=total.take(_next(ws, before, 0)),
         after_two=total.take(_next(ws, after, 1)),
         session=_best_of_sessions(total.take(slots), ws.sessions(slots)),
-        coverage=ws.coverage(terms(query)).take(slots),
-        entities=ws.coverage(ws.entities(query)).take(slots),
+        coverage=match.coverage(match.rarities, slots),
+        entities=match.coverage(ws.entities(query), slots),
         signs=ws.signs(slots),
         replies=(asks & others).astype(np.float32),
         age=(slots / max(1, len(total) - 2)).astype(np.float32),
@@ -92,11 +95,15 @@ def _best_of_sessions(scores: Floats, sessions: Ints) -> Floats:
     if not len(scores):
         return scores
     # by session, the best first: the bits of positive floats are in the order of the floats
-    order = np.argsort((sessions.astype(np.int64) << 32) - scores.view(np.int32))
-    in_order = sessions[order]
-    begins = np.r_[True, in_order[1:] != in_order[:-1]]
-    group = np.cumsum(begins) - 1
-    among_best = np.arange(len(scores)) - np.flatnonzero(begins)[group] < _BEST
+    order = ((sessions.astype(np.int64) << 32) - scores.view(np.int32)).argsort()
+    grouped, ordered = sessions.take(order), scores.take(order).astype(np.float64)
+    begins = np.ones(len(scores) + 1, np.bool_)
+    begins[1:-1] = grouped[1:] != grouped[:-1]
+    ends = begins.nonzero()[0]
+    starts, sizes = ends[:-1], ends[1:] - ends[:-1]
+    best = ordered.take(starts)
+    for place in range(1, _BEST):
+        best += np.where(sizes > place, ordered.take(starts + place, mode="clip"), 0.0)
     out = np.empty(len(scores), np.float32)
-    out[order] = (np.bincount(group, np.where(among_best, scores[order], 0)) / _BEST)[group]
+    out[order] = np.repeat(best / _BEST, sizes)
     return np.where(sessions < 0, scores, out)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automem_agents.index.exact import ExactIndex
 from automem_agents.index.growing import GrowingArray
-from automem_agents.index.lexical import LexicalIndex
+from automem_agents.index.lexical import LexicalIndex, Match
 from automem_agents.journal.records import RecordRow, label_of
 from automem_agents.memory_schema import kind_of
 from automem_agents.protocols import Floats, Ints, TokenCounter
@@ -274,13 +274,9 @@ class WorkingSet:
         """Return ascending slots in the order of their records; one that came back has a later slot."""
         return slots if self._in_order else slots[np.argsort(self._seqs.view().take(slots))]
 
-    def lexical_scores(self, query: str) -> Floats:
-        """Return the BM25 score of every slot."""
-        return self._lexical.scores(terms(query))
-
-    def coverage(self, words: Iterable[str]) -> Floats:
-        """Return for every slot the share of the rarity of some search terms that it has."""
-        return self._lexical.coverage(words)
+    def match(self, query: str) -> Match:
+        """Look up the search terms of a query."""
+        return self._lexical.match(terms(query))
 
     def entities(self, query: str) -> set[str]:
         """Return the search terms of the names and numbers in a query, but for the names of speakers."""
