@@ -13,24 +13,31 @@ _OPENING = re.compile(
     r"|heads[- ]up|correction|change)\s*[,:!–-]\s*(?=\S)",
     re.I,
 )
-_DOUBT = re.compile(
-    r"[?\"“”«»`{}]|\n|\b(?:"
-    # negation
-    r"not|never|no|none|nobody|nothing|neither|nor|cannot|without|hardly|barely|\w+n['’]t|"
-    # what may be, or may come
-    r"if|unless|would|could|might|(?<!\d )may (?!\d)|maybe|perhaps|possibly|probably|should|wish|hope|hoping|suppose|imagine|pretend"
-    r"|assume|assuming|whether|considering|thinking|think|guess|plan|plans to|planning|planned|want|wants|wanted|will|going to"
-    r"|gonna|about to|\w+['’]ll|\w+['’]d|tomorrow we|next year|someday|soon|evaluating|almost|nearly|in case|when i|hypothetically|"
-    # what was
-    r"was|were|had|used to|previously|formerly|back in|back then|once|ago|originally|as a kid|in my youth|before|"
-    # what others say, or is said for another end
-    r"said|says|say|told|tells|asked|heard|hear|read|reads|wrote|claims?|claimed|believes?|thought|rumou?r|apparently|allegedly"
-    r"|supposedly|according|translate|dream|dreamed|dreamt|song|lyrics|novel|movie|story|example|e\.g\.|joke|kidding|"
-    # one of several
-    r"also|too|another|other|others|either|both|as well|besides|sometimes|occasionally|among|one of|some of|each|every|or"
-    r")\b",
-    re.I,
+_MARKS = re.compile(r"[?\"“”«»`{}\n]")
+_WORDS = re.compile(r"\w+")
+_DOUBTFUL = frozenset(  # looked up word by word, which takes a fifth of the time of one pattern for all of them
+    (
+        # negation
+        "not never no none nobody nothing neither nor cannot without hardly barely "
+        # what may be, or may come
+        "if unless would could might maybe perhaps possibly probably should wish hope hoping suppose imagine pretend "
+        "assume assuming whether considering thinking think guess plan planning planned want wants wanted will gonna "
+        "someday soon evaluating almost nearly hypothetically "
+        # what was
+        "was were had previously formerly once ago originally before "
+        # what others say, or is said for another end
+        "said says say told tells asked heard hear read reads wrote claim claims claimed believe believes thought rumor "
+        "rumour apparently allegedly supposedly according translate dream dreamed dreamt song lyrics novel movie story "
+        "example joke kidding "
+        # one of several
+        "also too another other others either both besides sometimes occasionally among each every or"
+    ).split()
 )
+_PHRASES = re.compile(
+    r"\b(?:(?<!\d )may (?!\d)|plans to|going to|about to|tomorrow we|next year|in case|when i|used to|back in|back then"
+    r"|as a kid|in my youth|e\.g\.|as well|one of|some of)\b"
+)
+_SHORTENED = re.compile(r"\b\w+(?:n['’]t|['’]ll|['’]d)\b")
 _CLAUSE = re.compile(r"(?:[.!;]+|,(?!\s?-?\d)| [-–—]| because\b| since\b| so\b)\s+(?=\S)|\s\((?!-?\d)")
 _AND_I = re.compile(r"^(?:and|but|so|then)\s+", re.I)
 
@@ -62,8 +69,18 @@ def clauses(text: str) -> list[str]:
     if len(text) > MOST_CHARS:
         return []
     text = without_opening(text.strip())
-    if _DOUBT.search(text):
+    if _is_in_doubt(text):
         return []
     found = [_AND_I.sub("", part).strip(" .!,;:()") for part in _CLAUSE.split(text)]
     found = [part for part in found if part]
     return found if len(found) <= _MOST_CLAUSES else []
+
+
+def _is_in_doubt(text: str) -> bool:
+    lowered = text.lower()
+    return (
+        _MARKS.search(text) is not None
+        or not _DOUBTFUL.isdisjoint(_WORDS.findall(lowered))
+        or _PHRASES.search(lowered) is not None
+        or (("'" in text or "’" in text) and _SHORTENED.search(lowered) is not None)
+    )
