@@ -24,7 +24,7 @@ from automem_agents.errors import UnknownDecision
 from automem_agents.journal.learners import mark_stale
 from automem_agents.journal.prepared import PreparedInsert, PreparedLookup, PreparedSelect, PreparedUpdate
 from automem_agents.journal.schema import credits, decision_candidates, decisions, feedback, records, signals
-from automem_agents.journal.write_credits import CreditedWrite, compared_with
+from automem_agents.journal.write_credits import CreditedWrite, recalled_beside, waiting
 from automem_agents.types import Operation
 
 _CANDIDATES = decision_candidates.c
@@ -331,8 +331,16 @@ def credited_after(connection: Connection, cursor: int, limit: int) -> list[Cred
 
 
 def _credited_write(connection: Connection, row: _Fed) -> CreditedWrite:
-    others = compared_with(connection, row.namespace, row.decision_seq, row.feature_set, row.upto or row.decision_seq)
-    return CreditedWrite(row.seq, row.namespace, row.decision_seq, row.feature_set, row.features, others)
+    upto = row.upto or row.decision_seq
+    return CreditedWrite(
+        seq=row.seq,
+        namespace=row.namespace,
+        decision_seq=row.decision_seq,
+        feature_set=row.feature_set,
+        packed_features=row.features,
+        beside=recalled_beside(connection, row.decision_seq, row.feature_set, upto),
+        waiting=waiting(connection, row.namespace, row.decision_seq, row.feature_set, upto),
+    )
 
 
 def _credited(connection: Connection, row: _Fed) -> Credited:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, select, update
 
 from automem_agents.journal.prepared import PreparedLookup, PreparedSelect, PreparedUpdate
-from automem_agents.journal.schema import changes, decisions, lineage, records
+from automem_agents.journal.schema import changes, decision_candidates, decisions, lineage, records
 from automem_agents.types import Action, Operation
 
-HORIZON = 20  # READs of its namespace that a record may wait for its first use, before that counts against it
-COMPARED = 8  # WRITEs that one whose record was used is compared with
+HORIZON = 10  # READs of its namespace that a record may wait for its first use, before that counts against it
+COMPARED = 8  # WRITEs of such records that one whose record was used is compared with
 _NEARBY = 8  # rows from which one is drawn: turns begin with what a user says, so that the first would be biased
 
 
@@ -54,6 +54,41 @@ _FEATURES = PreparedLookup(
     .join_from(records, decisions, decisions.c.turn_seq == records.c.turn_seq)
     .join(changes, (changes.c.decision_seq == decisions.c.seq) & (changes.c.record_seq == records.c.seq))
     .where(decisions.c.features.is_not(None), decisions.c.feature_set == bindparam("wanted")),
+    records.c.seq,
+    _Packed,
+)
+_RECALLED = decision_candidates.c
+_SHOWN_LAST = PreparedSelect(
+    select(_RECALLED.decision_seq.label("seq"))
+    .join_from(changes, decision_candidates, _RECALLED.record_seq == changes.c.record_seq)
+    .join(decisions, decisions.c.seq == _RECALLED.decision_seq)
+    .where(
+        changes.c.decision_seq == bindparam("write"),
+        changes.c.op == "add",
+        _RECALLED.decision_seq <= bindparam("upto"),
+        _RECALLED.shown,
+        decisions.c.operation == Operation.READ,
+    )
+    .order_by(_RECALLED.decision_seq.desc())
+    .limit(1),
+    _Seq,
+)
+_SHOWN = PreparedSelect(
+    select(_RECALLED.record_seq.label("seq"))
+    .where(_RECALLED.decision_seq == bindparam("read"), _RECALLED.shown)
+    .order_by(_RECALLED.position),
+    _Seq,
+)
+_UNUSED_OF = PreparedLookup(
+    select(decisions.c.seq, decisions.c.features)
+    .join_from(records, decisions, decisions.c.turn_seq == records.c.turn_seq)
+    .join(changes, (changes.c.decision_seq == decisions.c.seq) & (changes.c.record_seq == records.c.seq))
+    .where(
+        changes.c.op == "add",
+        decisions.c.reward.is_(None),
+        decisions.c.features.is_not(None),
+        decisions.c.feature_set == bindparam("wanted"),
+    ),
     records.c.seq,
     _Packed,
 )
@@ -100,7 +135,8 @@ class CreditedWrite:
         seq: of its credit.
         feature_set: of all.
         packed_features: of the WRITE, for ``unpack_features``.
-        others: of those that it is compared with; empty where none has waited for its first use long enough.
+        beside: of those whose records were recalled with its record, in vain; empty if nothing was recalled.
+        waiting: of some that have waited for their first use long enough, in vain.
     """
 
     seq: int
@@ -108,7 +144,8 @@ class CreditedWrite:
     decision_seq: int
     feature_set: str
     packed_features: bytes
-    others: tuple[bytes, ...]
+    beside: tuple[bytes, ...]
+    waiting: tuple[bytes, ...]
 
 
 def written_by(connection: Connection, record_seqs: Collection[int]) -> list[Written]:
@@ -135,7 +172,21 @@ def set_write_reward(connection: Connection, decision_seq: int, reward: float | 
     _SET_REWARD.many(connection, [{"write": decision_seq, "now_reward": reward}])
 
 
-def compared_with(
+def recalled_beside(connection: Connection, decision_seq: int, feature_set: str, upto: int) -> tuple[bytes, ...]:
+    """Return the WRITEs of what was last recalled with the record of one, and was not used so far.
+
+    Args:
+        upto: the newest decision at the time.
+    """
+    read = _SHOWN_LAST.first(connection, write=decision_seq, upto=upto)
+    if read is None:
+        return ()
+    shown = [row.seq for row in _SHOWN.all(connection, read=read.seq)]
+    found = {row.seq: row.features for row in _UNUSED_OF.all(connection, shown, wanted=feature_set)}
+    return tuple(features for seq, features in sorted(found.items()) if seq != decision_seq)
+
+
+def waiting(
     connection: Connection, namespace: int, decision_seq: int, feature_set: str, upto: int
 ) -> tuple[bytes, ...]:
     """Draw WRITEs of a namespace whose records waited ``HORIZON`` READs for their first use, in vain; the same each time.

@@ -23,10 +23,13 @@ from automem_agents.values import BayesianLogistic
 
 PRIOR_PRECISION: Final = 20.0  # of each weight around that of the rules
 RISK: Final = 0.05  # chance that what is needed later is skipped
+WAITING: Final = 0.25  # what a text that nobody recalled counts beside one that was recalled in vain
 HELD_OUT: Final = 4  # one of so many needed texts is not learned from, but says below which value hardly any is
 _KEPT: Final = 200  # of those that are held out, for each kind of namespace; the newest
 _ALPHA: Final = 0.05  # chance of ever opening to a model of no use
 _SETTINGS = GateSettings(alpha=_ALPHA)
+_FORMAT: Final = 2
+_LEVEL: Final = 1e-9  # standard deviation below which all are worth the same
 
 Columns = NDArray[np.float64]
 
@@ -37,12 +40,14 @@ class WriteExample:
 
     Attributes:
         needed: (d,) columns of ``WRITE``.
-        others: (k, d) of those that waited for their first use in vain; k may be 0.
+        beside: (k, d) of those that were recalled with it, in vain; k may be 0.
+        waiting: (n, d) of those that waited for their first use in vain; n may be 0.
     """
 
     namespace: int
     needed: NDArray[np.float16]
-    others: NDArray[np.float16]
+    beside: NDArray[np.float16]
+    waiting: NDArray[np.float16]
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -55,11 +60,15 @@ def write_example_of(credited: CreditedWrite) -> WriteExample | None:
     width = len(WRITE.names)
     if credited.feature_set != WRITE.id:
         return None
-    rows = [unpack_features(packed, width) for packed in (credited.packed_features, *credited.others)]
+    rows = [
+        unpack_features(packed, width) for packed in (credited.packed_features, *credited.beside, *credited.waiting)
+    ]
     read = [row[0] for row in rows if row is not None and len(row) == 1]
     if len(read) < len(rows):
         return None
-    return WriteExample(credited.namespace, read[0], np.array(read[1:], np.float16).reshape(-1, width))
+    needed, others = read[0], np.array(read[1:], np.float16).reshape(-1, width)
+    beside, waiting = np.split(others, [len(credited.beside)])
+    return WriteExample(credited.namespace, needed, beside, waiting)
 
 
 @dataclass
@@ -95,27 +104,32 @@ class WriteLearner:
         """
         cluster = example.cluster
         self.counts[cluster] += 1
-        change = self._compare(example, influence) if len(example.others) else None
+        change = self._compare(example, influence) if len(example.beside) else None
         if self.counts[cluster] % HELD_OUT == 0:
             self._held_out[cluster].append(example.needed)
-        elif len(example.others):
-            differences = example.needed.astype(np.float64) - example.others.astype(np.float64)
-            weights = np.full(len(differences), influence / len(differences))
-            self._models[cluster].update(differences, np.ones(len(differences)), weights)
+        elif len(example.beside) + len(example.waiting):
+            others = np.concatenate([example.beside, example.waiting]).astype(np.float64)
+            weights = np.repeat([1.0, WAITING], [len(example.beside), len(example.waiting)])
+            differences = example.needed.astype(np.float64) - others
+            self._models[cluster].update(differences, np.ones(len(others)), influence * weights / weights.sum())
         return change
 
     def _compare(self, example: WriteExample, influence: float) -> Change | None:
-        """Tell the gate whether what is known puts a needed text above the others more often than the rules do."""
-        fixed = _above(rules_of_writes(), example)
-        learned = _above(self._models[example.cluster].mean, example)
-        pairs = len(example.others)
+        """Tell the gate whether a needed text stands out more, by what is known, than by the rules.
+
+        Only what was recalled with it is compared: that something is recalled at all says that it is asked for, whatever
+        is said to be of use.
+        """
+        fixed, _ = _standing(rules_of_writes(), example)
+        learned, above = _standing(self._models[example.cluster].mean, example)
+        pairs = len(example.beside)
         return self.gate.add(
             Replayed(
                 namespace=example.namespace,
                 cluster=example.cluster,
-                difference=influence * (learned - fixed) / pairs,
+                difference=influence * min(1.0, max(-1.0, learned - fixed)),
                 # not the rules' own: in logs of assistants they order what is needed worse than chance
-                fixed_auc=(pairs / 2 + influence * (learned - pairs / 2), pairs),
+                fixed_auc=(pairs / 2 + influence * (above - pairs / 2), pairs),
             )
         )
 
@@ -138,7 +152,7 @@ class WriteLearner:
             counts={str(cluster): count for cluster, count in self.counts.items()},
             held_out={c: np.array(rows, np.float16).tobytes().hex() for c, rows in self._held_out.items()},
         )
-        return json.dumps({"features": WRITE.id, "state": _STATE.dump_python(state)})
+        return json.dumps({"format": _FORMAT, "features": WRITE.id, "state": _STATE.dump_python(state)})
 
     @classmethod
     def load(cls, dumped: str) -> Self:
@@ -150,7 +164,7 @@ class WriteLearner:
         learner = cls()
         try:
             found = json.loads(dumped)
-            if found["features"] != WRITE.id:
+            if (found.get("format"), found["features"]) != (_FORMAT, WRITE.id):
                 raise PolicyError("what was learned of writes is of another version of this package")
             state = _STATE.validate_python(found["state"])
             learner.gate = Gate.load(state.gate, _SETTINGS)
@@ -169,8 +183,13 @@ def _prior() -> BayesianLogistic:
     return BayesianLogistic(WRITE.names, rules_of_writes(), PRIOR_PRECISION)
 
 
-def _above(weights: Columns, example: WriteExample) -> float:
-    """Return how many of the others a needed text is above; half of those that are level."""
-    rule = WriteRule(weights)
-    difference = rule.value(example.needed) - rule.values(example.others)
-    return float((difference > 0).sum() + 0.5 * (difference == 0).sum())
+def _standing(weights: Columns, example: WriteExample) -> tuple[float, float]:
+    """Return where a needed text stands among what was recalled with it.
+
+    In standard deviations from the mean of all, and as how many of the others it is above, half of those that are level.
+    Whichever of them is needed by chance, its standing is expected to be 0.
+    """
+    values = WriteRule(weights).values(np.vstack([example.needed, example.beside]))
+    spread = float(values.std())
+    standing = float(values[0] - values.mean()) / spread if spread > _LEVEL else 0.0
+    return standing, float((values[0] > values[1:]).sum() + 0.5 * (values[0] == values[1:]).sum())

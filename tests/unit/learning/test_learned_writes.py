@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -36,8 +37,8 @@ def live_through(memory: MemoryController, rounds: int, user: str) -> None:
     for n, name in enumerate(NAMES):
         said = [fact(name), CHATTER.format(n=n)]
         memory.observe([{"role": "user", "content": text} for text in said], user_id=user)
-    for _ in range(rounds):
-        for name in NAMES:
+    for turn in range(rounds):
+        for name in random.Random(f"{user}, {turn}").sample(NAMES, len(NAMES)):
             recall = memory.recall(f"What does {name} like?", user_id=user)
             cited = [hit.record.id for hit in recall.hits if name in hit.record.text]
             memory.feedback(recall.token, "POSITIVE", cited=cited)

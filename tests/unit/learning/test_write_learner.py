@@ -21,6 +21,7 @@ from automem_agents.protocols import WriteProblem
 pytestmark = pytest.mark.any_index
 
 Row = NDArray[np.float16]
+NOTHING = np.zeros((0, len(WRITE.names)), np.float16)
 KEEP, PEOPLE = WRITE.names.index("keep"), WRITE.names.index("people")
 
 
@@ -33,8 +34,8 @@ def text(random: np.random.Generator, people: float, assistant_log: bool = False
 
 def example(random: np.random.Generator, namespace: int = 1, assistant_log: bool = False) -> WriteExample:
     """People are what is asked of later, and the rules don't know it."""
-    others = [text(random, random.integers(0, 2), assistant_log) for _ in range(8)]
-    return WriteExample(namespace, text(random, 1.0, assistant_log), np.array(others))
+    others = np.array([text(random, random.integers(0, 2), assistant_log) for _ in range(16)])
+    return WriteExample(namespace, text(random, 1.0, assistant_log), others[:8], others[8:])
 
 
 def taught(count: int) -> WriteLearner:
@@ -64,8 +65,35 @@ def test_use_that_means_nothing_opens_no_gate() -> None:
     random, learner = np.random.default_rng(5), WriteLearner()
     for _ in range(300):
         rows = [text(random, random.integers(0, 2)) for _ in range(9)]
-        learner.learn(WriteExample(1, rows[0], np.array(rows[1:])), 1.0)
+        learner.learn(WriteExample(1, rows[0], np.array(rows[1:]), np.array(rows[1:])), 1.0)
     assert not learner.verdict(1, Cluster.CHAT).open
+
+
+def test_use_of_anything_that_is_recalled_opens_no_gate() -> None:
+    """What is recalled speaks of people, and any of it may be used: what that says of people is learned, and not believed."""
+    random, learner = np.random.default_rng(7), WriteLearner()
+    for _ in range(300):
+        recalled = np.array([text(random, random.random() < 0.9) for _ in range(9)])
+        waiting = np.array([text(random, random.random() < 0.1) for _ in range(8)])
+        learner.learn(WriteExample(1, recalled[0], recalled[1:], waiting), 1.0)
+    assert learner.rule(Cluster.CHAT).weights[PEOPLE] > 0.5
+    assert not learner.verdict(1, Cluster.CHAT).open
+
+
+def test_what_nobody_recalled_counts_little_and_tells_the_gate_nothing() -> None:
+    random, beside, waiting = np.random.default_rng(3), WriteLearner(), WriteLearner()
+    for _ in range(40):
+        one = example(random)
+        nobody = np.array([text(random, 1.0) for _ in range(8)])
+        beside.learn(WriteExample(1, one.needed, one.beside, nobody), 1.0)
+        waiting.learn(WriteExample(1, one.needed, nobody, one.beside), 1.0)
+    weights = [learner.rule(Cluster.CHAT).weights[PEOPLE] for learner in (beside, waiting)]
+    assert weights[0] > 2 * weights[1] > 0
+    alone = WriteLearner()
+    for _ in range(40):
+        alone.learn(WriteExample(1, one.needed, NOTHING, one.waiting), 1.0)
+    assert alone.verdict(1, Cluster.CHAT).decisions == 0
+    assert alone.rule(Cluster.CHAT).weights[PEOPLE] > 0
 
 
 def test_a_namespace_that_counts_for_nothing_teaches_nothing() -> None:
@@ -78,7 +106,7 @@ def test_a_namespace_that_counts_for_nothing_teaches_nothing() -> None:
 def test_texts_without_anything_to_compare_with_move_no_weight() -> None:
     random, learner = np.random.default_rng(3), WriteLearner()
     for _ in range(100):
-        learner.learn(WriteExample(1, text(random, 1.0), np.zeros((0, len(WRITE.names)), np.float16)), 1.0)
+        learner.learn(WriteExample(1, text(random, 1.0), NOTHING, NOTHING), 1.0)
     assert learner.rule(Cluster.CHAT).weights[PEOPLE] == 0
     assert learner.counts[Cluster.CHAT] == 100
 
@@ -86,7 +114,7 @@ def test_texts_without_anything_to_compare_with_move_no_weight() -> None:
 def test_little_of_what_is_needed_later_is_skipped() -> None:
     rule, random = taught(400).rule(Cluster.CHAT), np.random.default_rng(11)
     needed = [rule.skips(example(random).needed) for _ in range(2000)]
-    others = [rule.skips(row) for _ in range(250) for row in example(random).others]
+    others = [rule.skips(row) for _ in range(250) for row in example(random).beside]
     assert np.mean(needed) < 2 * RISK  # the bound is one of the mean over what is held out
     assert np.mean(others) > np.mean(needed)
 
@@ -101,7 +129,7 @@ def test_what_was_dumped_goes_on_exactly() -> None:
     assert again.dump() == learner.dump()
 
 
-@pytest.mark.parametrize("change", [{"features": "write@1"}, {"state": {}}, {"state": None}])
+@pytest.mark.parametrize("change", [{"features": "write@1"}, {"format": 1}, {"state": {}}, {"state": None}])
 def test_what_is_no_state_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(PolicyError):
         WriteLearner.load(json.dumps({**json.loads(taught(3).dump()), **change}))
