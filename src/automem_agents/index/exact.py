@@ -106,8 +106,7 @@ class ExactIndex:
         """
         rows = self._possible(vector, k, close) if self._matrix.view().size >= self._many else None
         scores: Floats = (self._matrix.view() if rows is None else self._matrix.view().take(rows, axis=0)) @ vector
-        best = _best(scores, k)
-        best = best[: max(1, int((scores[best] >= close).sum()))]
+        best = _closest(scores, k, close)
         return self._seqs.view()[best if rows is None else rows[best]], scores[best]
 
     def _possible(self, vector: Floats, k: int, close: float) -> Ints | None:
@@ -139,6 +138,14 @@ class ExactIndex:
         rows = [self._rows[seq] for seq in seqs]
         cosines: Floats = self._matrix.view()[rows] @ vector
         return cosines
+
+
+def _closest(scores: Floats, k: int, close: float) -> Ints:
+    """Return where the highest score stands and, of the ``k`` highest, those that reach ``close``, best first."""
+    if len(scores) and scores.max() < close:
+        return np.array([scores.argmax()])
+    best = _best(scores, k)
+    return best[: int((scores[best] >= close).sum())]
 
 
 def _best(scores: Floats, k: int) -> Ints:

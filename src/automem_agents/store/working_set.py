@@ -23,7 +23,7 @@ from automem_agents.store.signs import Signs, signs_of
 from automem_agents.text.clean import fingerprint
 from automem_agents.text.cues import keep_value
 from automem_agents.text.keys import words_of
-from automem_agents.text.render import date_line, record_text, unescaped
+from automem_agents.text.render import date_line, unescaped
 from automem_agents.text.terms import terms
 from automem_agents.types import Namespace
 
@@ -137,7 +137,7 @@ class WorkingSet:
 
     def _add(self, row: RecordRow, former: str) -> None:
         date = label_of(row.occurred_at, row.date_text)
-        words = terms(f"{record_text(row.speaker, date, row.text)} {words_of(row.key or '')}")
+        words = terms(f"{row.speaker} {date}") + terms(row.text) + terms(words_of(row.key or ""))
         slot = self._lexical.add(words + sorted(set(terms(former)).difference(words)))
         self._in_order = self._in_order and (not slot or row.seq > int(self._seqs.view()[-1]))
         self._slot[row.seq] = slot

@@ -7,7 +7,6 @@ import unicodedata
 from hashlib import blake2b
 
 _BROKEN = re.compile(r"[\ud800-\udfff\0]")
-_SPACE = re.compile(r"\s+")
 
 
 def clean(text: str) -> str:
@@ -27,5 +26,5 @@ def fingerprint(speaker: str, text: str) -> bytes:
         >>> fingerprint("Ada", "I like  tea") == fingerprint("ada", "i like tea")
         True
     """
-    folded = _SPACE.sub(" ", f"{speaker}\n{text}".casefold()).strip()
+    folded = " ".join(f"{speaker}\n{text}".casefold().split())
     return blake2b(folded.encode(), digest_size=16).digest()

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 _WORDS = re.compile(r"[A-Za-z']+")
 _DIGIT = re.compile(r"\d")
-_NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+")
+_NAME = re.compile(r"[A-Z](?<!^.)(?<!\w.)(?<![.!?] .)[a-z]+")  # begins with what is rare, and is tried there alone
 _OPENER = re.compile(
     r"(?:hey|hi|hello|bye|thanks|thank you|wow|yeah|yep|cool|great|awesome|nice|see you|take care|sounds)\b", re.I
 )
 _TOKENS = re.compile(r"\w+")
+_LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _FIRST_PERSON = frozenset(["i", "me", "my", "we", "our"])
 _TIME = frozenset(
     [
@@ -211,8 +212,7 @@ def is_small_talk(text: str) -> bool:
     """
     if len(text) > 120 or _DIGIT.search(text):
         return False
-    words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text.casefold())
-    return all(word in _PHATIC for word in words)
+    return all(word[0] in _PHATIC for word in _LETTERS.finditer(text.casefold()))
 
 
 def polarity(text: str) -> tuple[int, tuple[str, ...]]:

@@ -71,4 +71,9 @@ def terms(text: str) -> list[str]:
         >>> terms("The dogs were running")
         ['dog', 'were', 'run']
     """
-    return [_stem(w) for w in _WORD.findall(text.lower()) if w not in _STOP and len(w) < 100]
+    return list(_terms(text))
+
+
+@lru_cache(maxsize=256)  # a text is looked at by the features and by the working set
+def _terms(text: str) -> tuple[str, ...]:
+    return tuple([_stem(w) for w in _WORD.findall(text.lower()) if w not in _STOP and len(w) < 100])
