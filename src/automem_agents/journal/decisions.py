@@ -103,7 +103,7 @@ def _values(row: NewDecision, turn_seq: int | None) -> dict[str, object]:
         "turn_seq": turn_seq,
         "operation": row.operation,
         "action": row.action,
-        "legal": list(row.legal),
+        "legal": row.legal,
         "propensity": row.propensity,
         "policy": row.policy,
         "feature_set": row.feature_set,

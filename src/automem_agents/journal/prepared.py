@@ -76,7 +76,9 @@ class PreparedInsert:
     def many(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Insert rows whose ``seq`` nobody asks for."""
         plan = self._plan(connection.dialect)
-        _driver(connection).executemany(plan.sql, [plan.bound(values) for values in rows])
+        bound = [plan.bound(values) for values in rows]
+        if bound:
+            _driver(connection).executemany(plan.sql, bound)
 
 
 class PreparedUpdate:
@@ -197,7 +199,14 @@ def _to_driver(kind: TypeEngine[Any]) -> Convert:
 
 
 def _to_json(value: Any) -> str:
+    if isinstance(value, tuple):
+        return _tuple_to_json(value)
     return "{}" if value == {} else json.dumps(value)
+
+
+@lru_cache(maxsize=256)  # the same few legal actions, over and over
+def _tuple_to_json(value: tuple[str, ...]) -> str:
+    return json.dumps(value)
 
 
 def _from_json(value: str) -> Any:

@@ -26,7 +26,9 @@ GENERATIONS = 16  # of what a record took the place of, whose words it is found 
 _NAMESPACE: BindParameter[int] = bindparam("in_namespace")
 _SEQS: BindParameter[int] = bindparam("seqs", expanding=True)
 _OWNED = records.c.namespace == _NAMESPACE
-_HERE = records.c.namespace + literal_column("0") == _NAMESPACE  # of a few by seq; as _OWNED, SQLite reads the whole index
+_HERE = (
+    records.c.namespace + literal_column("0") == _NAMESPACE
+)  # of a few by seq; as _OWNED, SQLite reads the whole index
 _LIVE = records.c.state == State.LIVE
 _SET_STATE = (
     update(records)
