@@ -18,6 +18,7 @@ from automem_agents.types import Action, Operation
 
 _INSERT, _INSERT_CANDIDATES = PreparedInsert(decisions), PreparedInsert(decision_candidates)
 _INSERT_SIGNALS = PreparedInsert(signals)
+_FEW_BYTES = 512  # of features: those of a WRITE
 
 
 class Ranking(NamedTuple):
@@ -107,7 +108,7 @@ def _values(row: NewDecision, turn_seq: int | None) -> dict[str, object]:
         "propensity": row.propensity,
         "policy": row.policy,
         "feature_set": row.feature_set,
-        "features": None if row.features is None else zlib.compress(row.features.astype("<f2").tobytes(), 1),
+        "features": None if row.features is None else _packed(row.features),
         "arguments": dict(row.arguments),
         "reason": row.reason,
         "fallback": row.fallback,
@@ -117,6 +118,14 @@ def _values(row: NewDecision, turn_seq: int | None) -> dict[str, object]:
         "reward": None,
         "undone": False,
     }
+
+
+def _packed(features: NDArray[np.float16]) -> bytes:
+    values = features.astype("<f2").tobytes()
+    if len(values) > _FEW_BYTES:
+        return zlib.compress(values, 1)
+    small = zlib.compressobj(1, zlib.DEFLATED, wbits=9, memLevel=1)  # else it fills 256 kB of tables for a few bytes
+    return small.compress(values) + small.flush()
 
 
 def unpack_features(blob: bytes | None, width: int) -> NDArray[np.float16] | None:
