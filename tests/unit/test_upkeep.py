@@ -156,6 +156,28 @@ def test_what_was_used_stays(open_memory: Open) -> None:
     assert memory.get(ids[0]).state is State.LIVE
 
 
+def test_what_was_used_stays_for_a_while_and_not_for_ever(open_memory: Open) -> None:
+    """By the order of time alone, the first ones would go; texts are alike but for their numbers."""
+    memory = by_hand(open_memory, max_records=20)
+    (used,) = memory.add("Berth 7 holds the heron of 1807").record_ids
+    for start, stays in ((100, True), (200, False)):
+        if stays:
+            recall = memory.recall("Who holds the heron?")
+            memory.feedback(recall.token, "POSITIVE", cited=[used])
+            memory.flush()
+        fill(memory, 21 if stays else 90, start=start)
+        memory.consolidate()
+        assert (memory.get(used).state is State.LIVE) == stays
+
+
+def test_what_an_assistant_said_goes_before_what_its_user_said(open_memory: Open) -> None:
+    memory = by_hand(open_memory, max_records=10)
+    fill(memory, 6)
+    said = fill(memory, 6, start=20, role="assistant")
+    (decision,) = memory.consolidate()
+    assert set(decision.records) <= set(said)
+
+
 def test_small_talk_goes_before_facts(open_memory: Open) -> None:
     memory = by_hand(open_memory, max_records=10)
     for greeting in ("Thanks!", "Good morning", "See you later", "How are you?"):
@@ -543,6 +565,7 @@ def test_the_features_of_records_are_those_that_are_named(open_memory: Open) -> 
     assert sorted(column("since_shown"))[0] == 0.0  # the last decision showed it
     assert sorted(column("since_shown"))[1:] == pytest.approx([np.log1p(1000)] * 3, abs=1e-2)
     assert sorted(column("shown")) == pytest.approx([0, 0, 0, np.log1p(1)], abs=1e-2)
+    assert column("since_used") == pytest.approx(np.log1p([4, 3, 2, 1]), abs=1e-2)  # since it was stored
 
 
 def test_what_is_pinned_stays_so_until_its_user_forgets_it(open_memory: Open) -> None:

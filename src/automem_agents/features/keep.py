@@ -13,11 +13,11 @@ from automem_agents.features.feature_set import FeatureSet
 from automem_agents.journal.records import RecordRow
 from automem_agents.text.cues import Cues, cues, is_small_talk, keep_value
 
-LOOKS_BACK = 1000  # decisions of a namespace, among which the last use of a record is looked for
+LOOKS_BACK = 1000  # decisions of a namespace, among which the last use of a record is looked for, and its storing
 
 KEEP = FeatureSet(
     "keep",
-    1,
+    2,
     (
         *Cues._fields,  # what can be seen in the text alone
         "keep",  # their weighted sum
@@ -31,7 +31,7 @@ KEEP = FeatureSet(
         "used",  # log(1 + how often an answer used it)
         "age",  # log(1 + live records of the namespace that are newer)
         "since_shown",  # log(1 + decisions of the namespace since it was last recalled), at most log(1 + 1000)
-        "since_used",  # the same, since an answer last used it
+        "since_used",  # the same, since an answer last used it, or since it was stored
         "repeats",  # log(1 + live records that are the same word for word)
         "typical",  # cosine to the mean of the namespace
     ),
@@ -39,7 +39,7 @@ KEEP = FeatureSet(
 
 
 class LastUse(NamedTuple):
-    """How many decisions of the namespace ago a record was last recalled, and used."""
+    """How many decisions of the namespace ago a record was last recalled, and used or stored."""
 
     shown: int = LOOKS_BACK
     used: int = LOOKS_BACK

@@ -41,6 +41,7 @@ _RECENT = select(t.changes.c.record_seq, t.changes.c.op).where(_CHANGED).order_b
 _NEWEST = select(func.max(t.changes.c.seq)).where(_CHANGED)
 _REMOVED = select(func.count()).where(_CHANGED, t.changes.c.seq > bindparam("after"), t.changes.c.op.in_(_REMOVALS))
 _DECIDED = select(t.decisions.c.seq).where(t.decisions.c.namespace == _NAMESPACE).order_by(t.decisions.c.seq.desc())
+_DECIDED_AT = select(t.decisions.c.now).where(t.decisions.c.namespace == _NAMESPACE).order_by(t.decisions.c.seq.desc())
 _SHOWN = (
     select(
         t.decision_candidates.c.record_seq,
@@ -163,6 +164,11 @@ def last_uses(connection: Connection, namespace: int, within: int) -> dict[int, 
     ago = {seq: number for number, seq in enumerate(recent)}
     found = connection.execute(_SHOWN, {"in_namespace": namespace, "since": recent[-1]})
     return {record: (ago[shown], None if used is None else ago[used]) for record, shown, used in found}
+
+
+def decided_at(connection: Connection, namespace: int, within: int) -> list[int]:
+    """Return the times of the last decisions of a namespace, newest first."""
+    return list(connection.scalars(_DECIDED_AT.limit(within), {"in_namespace": namespace}))
 
 
 def dead_records(connection: Connection, namespace: int, limit: int) -> list[Dead]:

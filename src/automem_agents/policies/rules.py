@@ -12,9 +12,10 @@ from automem_agents.types import Action
 
 WEIGHTS = {"lexical": 1.0, "dense": 1.0, "neighbours": 0.25, "keep": 0.1, "speaker": 0.3}
 MIN_COSINE = 0.05
+# since_used and used, and that of the assistant's words, were chosen on the development conversations
 KEEP_WEIGHTS = {
-    "keep": 1.0, "used": 2.0, "shown": 0.25, "keyed": 2.0, "trust": 0.5, "small_talk": -2.0, "repeats": -1.0,
-    "since_used": -0.1, "age": -0.05,
+    "keep": 1.0, "used": 0.5, "since_used": -0.5, "assistant": -4.0, "keyed": 2.0, "trust": 0.5, "small_talk": -2.0,
+    "repeats": -1.0,
 }  # fmt: skip
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from automem_agents.features import LOOKS_BACK, WRITE, LastUse, consolidate_features, keep_features
 from automem_agents.journal import records, upkeep
@@ -33,7 +35,7 @@ class Snapshot:
         schema: what it may hold.
         rows: live records, oldest first, with their vectors.
         protected: records that an undo brought back of late.
-        last_use: by seq.
+        last_use: of each, by seq.
         dead_bytes: of tombstones and what was skipped; 0 where no budget asks for it.
         newest: the newest change in the namespace.
         written: what was seen of records when they were written, packed, by seq; nothing where no budget asks for it.
@@ -127,7 +129,7 @@ def look(store: MemoryStore, namespace: int) -> Snapshot:
             schema=schema,
             rows=rows,
             protected=frozenset(upkeep.restored(connection, namespace, max(_LEAST_CHANGES, len(rows)))),
-            last_use=_last_uses(upkeep.last_uses(connection, namespace, LOOKS_BACK)),
+            last_use=_last_uses(connection, namespace, rows),
             dead_bytes=sum(load.nbytes for load in dead),
             newest=newest,
             written=features_of(connection, [row.seq for row in rows], WRITE.id) if _is_full(schema, rows) else {},
@@ -145,5 +147,13 @@ def _is_full(schema: MemorySchema, rows: Sequence[RecordRow]) -> bool:
     )
 
 
-def _last_uses(found: Mapping[int, tuple[int, int | None]]) -> dict[int, LastUse]:
-    return {seq: LastUse(shown, LOOKS_BACK if used is None else used) for seq, (shown, used) in found.items()}
+def _last_uses(connection: Connection, namespace: int, rows: Sequence[RecordRow]) -> dict[int, LastUse]:
+    """Return how many decisions ago each record was last shown, and used or stored."""
+    found = upkeep.last_uses(connection, namespace, LOOKS_BACK)
+    times = sorted(upkeep.decided_at(connection, namespace, LOOKS_BACK))
+    uses = {}
+    for row in rows:
+        shown, used = found.get(row.seq, (LOOKS_BACK, None))
+        stored = len(times) - bisect_right(times, row.recorded_at)
+        uses[row.seq] = LastUse(shown, stored if used is None else min(used, stored))
+    return uses
