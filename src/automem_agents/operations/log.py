@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from automem_agents._assemble import assemble
 from automem_agents.clock import to_datetime
 from automem_agents.features import SETS
 from automem_agents.journal.decisions import (
@@ -46,22 +47,26 @@ def as_decision(new: NewDecision, turn_id: str | None, record_ids: tuple[str, ..
     elif new.features is not None and new.operation is not Operation.READ:
         names = SETS[new.feature_set].names
         features = dict(zip(names, new.features.ravel().tolist(), strict=True))
-    return Decision(
-        id=new.id,
-        operation=new.operation,
-        action=new.action,
-        legal=new.legal,
-        propensity=new.propensity,
-        policy=new.policy,
-        features=features,
-        reason=new.reason,
-        records=record_ids,
-        run_id=new.run_id,
-        turn_id=turn_id,
-        now=to_datetime(new.now),
-        fallback=new.fallback,
-        cost=new.arguments.get("cost", {}),
-    )
+    values: dict[str, object] = {
+        "id": new.id,
+        "operation": new.operation,
+        "action": new.action,
+        "legal": new.legal,
+        "propensity": new.propensity,
+        "policy": new.policy,
+        "features": features,
+        "reason": new.reason,
+        "records": record_ids,
+        "run_id": new.run_id,
+        "turn_id": turn_id,
+        "now": to_datetime(new.now),
+        "fallback": new.fallback,
+        "undone": False,
+        "reward": None,
+        "candidates": (),
+        "cost": new.arguments.get("cost", {}),
+    }
+    return assemble(Decision, values)
 
 
 def load_decision(connection: Connection, decision_id: str) -> Decision:

@@ -238,8 +238,10 @@ class WorkingSet:
 
     def with_fingerprint(self, sought: bytes) -> list[int]:
         """Return the live records whose fingerprint begins like this one: those that have it, hardly ever others."""
-        slots = np.flatnonzero(self._alive.view() & (self._prints.view() == _number(sought)))
-        found: list[int] = self._seqs.view()[slots].tolist()
+        slots = (self._prints.view() == _number(sought)).nonzero()[0]
+        if not len(slots):  # as it nearly always is
+            return []
+        found: list[int] = self._seqs.view()[slots[self._alive.view()[slots]]].tolist()
         return found
 
     def mask(self, seqs: Iterable[int] | None = None, run_id: str | None = None) -> NDArray[np.bool_]:
