@@ -33,6 +33,7 @@ _LONGEST_NAME = 300
 _ENTITY = re.compile(r"(?<!^)\b[A-Z]\w+|\b\w*\d\w*")  # from the beginning of a word, or a long one takes for ever
 _MOST = 65_535  # what a use counter can hold
 _HASH = slice(0, 8)  # bytes of a hash that are kept
+_COUNTED_EVERY = 64  # records, after which the memory that they take is counted anew
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
@@ -159,7 +160,9 @@ class WorkingSet:
         self._join_session(slot, row.seq, row.session or row.run_id)
         if row.role == "assistant":
             self._assistant.add(row.seq)
-        self._keep_values = self._nbytes = None
+        self._keep_values = None
+        if slot % _COUNTED_EVERY == 0:
+            self._nbytes = None
 
     def _join_message(self, row: RecordRow) -> None:
         """Add a segment's tokens to those of the message it was cut from."""
