@@ -36,7 +36,7 @@ def test_under_a_budget_records_stay_few_pinned_ones_stay_and_an_eviction_can_be
     assert found.brought_back == found.evicted > 0
     assert found.ledger.destructive > 0
     assert (found.ledger.explored, found.ledger.lost) == (0, 0)
-    assert found.ledger.written >= turns / FACT_EVERY
+    assert found.ledger.written > 0.9 * turns / FACT_EVERY  # a fact that is told again is skipped
 
 
 def test_the_ledger_tells_what_is_gone_for_good_from_tombstones(open_memory: Open) -> None:

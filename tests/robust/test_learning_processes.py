@@ -119,7 +119,7 @@ def test_a_forked_child_learns_on_its_own_and_nothing_twice(path: str) -> None:
         assert total(memory) > 20
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def test_kills_leave_what_was_learned_consistent(path: str, rounds: int) -> None:
     moments, fed = random.Random(3), set()
     for number in range(rounds):

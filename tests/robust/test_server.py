@@ -196,10 +196,11 @@ def test_again_and_again(tmp_path: Path, server: ChromaServer, proxy: Proxy, fau
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_vectors_are_loaded_in_steps_and_all_are_there_in_the_end(tmp_path: Path, server: ChromaServer) -> None:
     memory = on_server(tmp_path, server.port)
     asker = Asker(memory)
-    for _ in range(12):
+    for _ in range(40):
         asker.store(500)
     asker.indexed()
     server.stop()
