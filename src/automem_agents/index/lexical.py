@@ -122,6 +122,11 @@ class LexicalIndex:
         df = 0 if number is None else self._frequency[number]
         return log1p((self._live - df + 0.5) / (df + 0.5))
 
+    def held_by(self, terms: Iterable[str]) -> dict[str, int]:
+        """Return how many documents have each term."""
+        numbers = {term: self._ids.get(term) for term in terms}
+        return {term: 0 if number is None else self._frequency[number] for term, number in numbers.items()}
+
     def rarities(self, terms: Iterable[str]) -> dict[str, float]:
         """Return the rarity of each term as a share of that of a term that no document has.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from automem_agents.journal import records
 from automem_agents.journal.decisions import NewDecision
 from automem_agents.journal.records import RecordRow
 from automem_agents.memory_schema import PINNED
+from automem_agents.operations.changes import NEAR, NEIGHBOURS, chances, chooser, may_supersede
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.keys import is_found
 from automem_agents.operations.pieces import Piece
@@ -64,11 +66,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Near:
-    """The live record most like a piece: its cosine, how far its words overlap, and whether it says the same."""
+    """The live record most like a piece: its cosine, how far its words overlap, whether it says the same, of which fact."""
 
     cosine: float = 0.0
     overlap: float = 0.0
     repeated: tuple[int, ...] = ()
+    key: str | None = None
+
+
+class _Fact(NamedTuple):
+    """A piece with the key of its fact, the live records that state it, and, where a model found them, how likely that is."""
+
+    piece: Piece
+    stated: Sequence[int] = ()
+    chance: float = 0.0
 
 
 @dataclass
@@ -79,6 +90,7 @@ class Planner:
         policy: None stores everything that can be stored.
         run_id: of the turn, for the log.
         session: of the turn; None if nothing was said before it.
+        finds_changes: whether a text without a key that says that something changed may supersede its neighbours.
     """
 
     store: MemoryStore
@@ -88,6 +100,7 @@ class Planner:
     namespace: int
     run_id: str | None
     session: str | None = None
+    finds_changes: bool = False
     _heard: Heard = field(default_factory=Heard)  # of a turn without a session
     _said: set[tuple[bytes, str]] = field(default_factory=set)
     _keys: set[str] = field(default_factory=set)
@@ -110,18 +123,24 @@ class Planner:
                 piece, vector, self._decision(piece, None, (Action.SKIP,), WriteChoice(Action.SKIP, piece.refused))
             )
         duplicate = self._is_duplicate(piece)
-        piece, keyed = (piece, []) if duplicate else self._superseded(piece, vector)
+        piece, keyed, chance = _Fact(piece) if duplicate else self._superseded(piece, vector)
         key = piece.message.key
         near = _Near() if duplicate else self._near(piece, vector)
         held = bool(keyed)
         if not _given(piece) and set(keyed) <= set(near.repeated):
-            keyed = []  # the fact is as it was
+            keyed = ()  # the fact is as it was
         features = self._features(piece, near, bool(keyed))
         legal = self._legal(duplicate, bool(keyed), bool(near.repeated) and not (keyed or _given(piece)))
         choice = self._choose(features, legal, duplicate)
+        if choice.action is Action.UPDATE and chance:
+            choice = replace(
+                choice, reason=f"says that what a near record states has changed, to all appearances ({chance:.2f})"
+            )
         self._said.add((piece.fingerprint, piece.date))
         if held and choice.action is Action.ADD and not _given(piece):
             piece, key = _with_key(piece, None), None  # the key stays with the record that has it
+        if key is None and choice.action is Action.MERGE:
+            piece, key = _with_key(piece, near.key), near.key  # what says the same states the same fact
         if key and choice.action is not Action.SKIP:
             self._keys.add(key)
         replaced = {Action.UPDATE: tuple(keyed), Action.MERGE: near.repeated}.get(choice.action, ())
@@ -178,24 +197,24 @@ class Planner:
         pinning = piece.message.kind == PINNED
         return any(same_moment(mine, _statement(row)) for row in same_key if row.kind == PINNED or not pinning)
 
-    def _superseded(self, piece: Piece, vector: Floats) -> tuple[Piece, list[int]]:
+    def _superseded(self, piece: Piece, vector: Floats) -> _Fact:
         """Return the live records whose fact a piece states anew, and the piece with the key of that fact.
 
-        What an extractor found supersedes nothing that is trusted more, or that holds since later.
+        Without a key that a caller gave, nothing is superseded that is trusted more, or that holds since later.
         """
         key = piece.message.key
         if key is not None and _given(piece):
-            return piece, self._live_with_key(key)
+            return _Fact(piece, self._live_with_key(key))
         held = [] if key is None else records.live_with_key(self.connection, self.namespace, key)
         rows = records.live_by_seq(self.connection, self.namespace, held)
         if key in self._keys or not self._may_replace(piece, rows):
-            return _with_key(piece, None), []
+            return _Fact(_with_key(piece, None))
         if rows or self.policy is None or piece.segment:
-            return piece, held
+            return _Fact(piece, held)
         rows = self._named_as_replaced(piece, vector)
-        if len(rows) != 1 or not self._may_replace(piece, rows):
-            return piece, []
-        return _with_key(piece, key or rows[0].key), [rows[0].seq]
+        if len(rows) == 1 and self._may_replace(piece, rows):
+            return _Fact(_with_key(piece, key or rows[0].key), [rows[0].seq])
+        return self._changed(piece, vector)
 
     def _named_as_replaced(self, piece: Piece, vector: Floats) -> list[RecordRow]:
         mine = Statement(piece.message.speaker, piece.text, piece.date)
@@ -209,6 +228,30 @@ class Planner:
             and (row.key is None or is_found(row.key))
             and replaces(mine, _statement(row))
         ]
+
+    def _changed(self, piece: Piece, vector: Floats) -> _Fact:
+        """Return the near records whose fact a text says has changed, as far as a model can tell."""
+        if not self.finds_changes or not may_supersede(piece.text):
+            return _Fact(piece)
+        cosines = self.store.dense.closest(self.namespace, self.ws, vector, NEIGHBOURS, NEAR)
+        mine = Statement(piece.message.speaker, piece.text, piece.date)
+        rows = [
+            row
+            for row in records.live_by_seq(self.connection, self.namespace, list(cosines))
+            if row.seq not in self._replaced
+            and not row.segment
+            and (row.key is None or (is_found(row.key) and piece.message.key in (None, row.key)))
+            and self._may_replace(piece, [row])
+        ]
+        if any(repeats(mine, _statement(row)) for row in rows):
+            return _Fact(piece)
+        near = {row.seq: (_statement(row), cosines[row.seq]) for row in rows}
+        likely = {seq: p for seq, p in chances(mine, near, self.ws.held_by).items() if p >= chooser().least}
+        keys = {row.key for row in rows if row.seq in likely and row.key}
+        if not likely or len(keys) > 1:
+            return _Fact(piece)
+        key = piece.message.key or next(iter(keys), None)
+        return _Fact(_with_key(piece, key), list(likely), max(likely.values()))
 
     def _may_replace(self, piece: Piece, rows: Sequence[RecordRow]) -> bool:
         occurred_at = piece.message.occurred_at
@@ -238,8 +281,10 @@ class Planner:
         own = None if _given(piece) else piece.message.key
         free = [seq for seq in close if seq not in self._replaced and _may_be_merged(rows[seq], own)]
         same = [seq for seq in free if repeats(mine, _statement(rows[seq]))]
+        key = next((rows[seq].key for seq in same if rows[seq].key), own)
+        same = [seq for seq in same if rows[seq].key in (None, key)]
         overlaps = [overlap(piece.text, row.text) for row in rows.values()]
-        return _Near(max(cosines.values()), max(overlaps, default=0.0), tuple(same))
+        return _Near(max(cosines.values()), max(overlaps, default=0.0), tuple(same), key)
 
     def _decision(
         self, piece: Piece, features: NDArray[np.float16] | None, legal: tuple[Action, ...], choice: WriteChoice
@@ -267,7 +312,7 @@ class Planner:
 
 def _may_be_merged(row: RecordRow, own: str | None) -> bool:
     """Whether what says the same may take the place of a record: not of another fact with a key, nor of a pinned one."""
-    return row.key in (None, own) and row.kind != PINNED
+    return row.kind != PINNED and (row.key in (None, own) or (own is None and is_found(row.key)))
 
 
 def _given(piece: Piece) -> bool:

@@ -70,9 +70,8 @@ def observe(
         if earlier is not None:
             return earlier
         with store.working_set(key, connection) as ws:
-            plans = Planner(store, connection, ws, policy, key, turn.run_id, turn.session or turn.run_id).plan(
-                pieces, vectors
-            )
+            session, finds = turn.session or turn.run_id, extractor is not None
+            plans = Planner(store, connection, ws, policy, key, turn.run_id, session, finds).plan(pieces, vectors)
             before, filed = ws.seen, ws.filed
         if filed != namespace:
             store.journal.ensure_namespace(connection, namespace, store.clock.now())

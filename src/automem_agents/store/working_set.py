@@ -296,6 +296,10 @@ class WorkingSet:
         """Return how rare the search terms of a text's first ``most`` characters are here, see ``LexicalIndex.rarities``."""
         return self._lexical.rarities(set(terms(text[:most])))
 
+    def held_by(self, words: Iterable[str]) -> dict[str, int]:
+        """Return how many live records have each search term."""
+        return self._lexical.held_by(words)
+
     def signs(self, slots: Ints) -> NDArray[np.float16]:
         """Return (n, s) the signs of slots, see ``Signs``."""
         found: NDArray[np.float16] = self._signs.view().take(slots, axis=0)

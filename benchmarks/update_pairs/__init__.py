@@ -1,0 +1,1 @@
+"""What the chooser of updates is fitted on."""

@@ -1,0 +1,85 @@
+"""Which live records does a text supersede that says, without a key, that something changed?
+
+Rules say which pairs are allowed, a small model that comes with the package how likely each is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from math import exp
+from typing import NamedTuple
+
+from automem_agents.features.change import CHANGE, HeldBy, change_features, says_changed, view
+from automem_agents.operations.same import Statement
+from automem_agents.text.facts import MOST_CHARS, replaced_value
+
+NEIGHBOURS = 8  # live records that a text is compared with
+NEAR = 0.2  # cosine below which they have nothing to do with it
+_LONGEST = 20  # words of a record that may be superseded so: of a longer one too much would be lost
+
+
+class Chooser(NamedTuple):
+    """A linear model of the log odds that a text supersedes a record.
+
+    Attributes:
+        weights: (d,) of the features ``CHANGE``.
+        least: probability from which it does.
+    """
+
+    weights: tuple[float, ...]
+    least: float
+
+    def probability(self, new: str, old: str, cosine: float, held_by: HeldBy) -> float:
+        """Return how likely it is that ``new`` supersedes ``old``, see ``change_features``."""
+        features = change_features(new, old, cosine, held_by)
+        return 1 / (1 + exp(-sum(w * x for w, x in zip(self.weights, features, strict=True))))
+
+
+@cache
+def chooser() -> Chooser:
+    """Return the model that comes with the package; ``benchmarks/update_chooser`` makes it."""
+    found = json.loads((files("automem_agents.operations") / "update_chooser.json").read_bytes())
+    return Chooser(tuple(found["weights"][name] for name in CHANGE.names), found["least"])
+
+
+def may_supersede(new: str) -> bool:
+    """Tell whether a text is a plain statement that says that something changed.
+
+    Examples:
+        >>> may_supersede("We moved to Oslo"), may_supersede("We might move to Oslo"), may_supersede("I like tea")
+        (True, False, False)
+    """
+    if len(new) > MOST_CHARS or not (any(says_changed(new)) or replaced_value(new) is not None):
+        return False
+    return view(new).certain
+
+
+def may_be_superseded(new: str, old: str) -> bool:
+    """Tell whether a text may supersede a record: a short plain statement that isn't about another number.
+
+    Examples:
+        >>> may_be_superseded("Press 2 is idle now", "Press 2 is running")
+        True
+        >>> may_be_superseded("Press 2 is idle now", "Press 3 is running")
+        False
+    """
+    if len(old) > MOST_CHARS:
+        return False
+    seen = view(old)
+    return seen.certain and seen.words <= _LONGEST and view(new).ids == seen.ids
+
+
+def chances(
+    new: Statement,
+    near: Mapping[int, tuple[Statement, float]],
+    held_by: HeldBy,
+) -> dict[int, float]:
+    """Return how likely it is that each of some records, given with its cosine, is superseded; of those that may be."""
+    return {
+        seq: chooser().probability(new.text, old.text, cosine, held_by)
+        for seq, (old, cosine) in near.items()
+        if old.speaker.casefold() == new.speaker.casefold() and may_be_superseded(new.text, old.text)
+    }
