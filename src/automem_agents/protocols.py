@@ -258,7 +258,10 @@ class Policy(Protocol):
 
     @property
     def sees(self) -> str:
-        """Names the feature set it wants for READ: ``read@1``, or ``read@2`` with what stands around each candidate."""
+        """Names the feature set it wants for READ: ``read@1``, or ``read@2`` with what stands around each candidate.
+
+        A policy that may do with less than it wants logged has ``decides_by(namespace, assistant_log)``, which names it.
+        """
         ...
 
     def read(self, problem: ReadProblem) -> ReadChoice:

@@ -100,6 +100,14 @@ def test_nothing_of_the_future_is_seen(open_memory: Callable[..., MemoryControll
     assert logged == expected
 
 
+def test_features_of_some_candidates_are_those_that_they_have_among_all(memory: MemoryController) -> None:
+    told(memory, TALK)
+    found = memory.store.find(Namespace("ada").key, QUESTION, memory.store.embed([QUESTION])[0], look_around=True)
+    some = np.array([4, 0, 1])
+    assert np.array_equal(learned_features(found, some), learned_features(found)[some])
+    assert learned_features(found, some[:0]).shape == (0, len(LEARNED_READ.names))
+
+
 def test_an_empty_namespace_has_no_candidates(memory: MemoryController) -> None:
     assert all(len(column) == 0 for column in seen(memory).values())
 

@@ -20,6 +20,7 @@ from vocabulary import FEW, TEXTS
 
 from automem_agents import MemoryController, Namespace
 from automem_agents.errors import StoreUnavailable
+from automem_agents.features import LEARNED_READ
 from automem_agents.journal import learners, schema
 from automem_agents.learning import learning as module
 from automem_agents.learning.gate import Replayed
@@ -255,6 +256,19 @@ def test_a_policy_that_fails_leaves_the_recall_to_the_rules(open_memory: Open, m
     assert recall.fallback is None
     assert memory.decisions(limit=1)[0].policy == "rules@1"
     assert memory.health().failures["learning"] == 1
+
+
+def test_what_the_rules_decide_is_decided_by_what_they_see(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada", exploration=0, train=False)
+    fill(memory, "ada", TEXTS)
+    policy, namespace = learning_of(memory).policy, Namespace("ada").key
+    assert policy.decides_by(namespace, assistant_log=False) == RulesPolicy.sees
+    memory.recall("harbour lantern")
+    ruled(memory)
+    assert policy.decides_by(namespace, assistant_log=False) == LearnedPolicy.sees
+    logged = memory.decisions(operation="READ", limit=100)
+    assert {decision.policy.partition("@")[0] for decision in logged} == {"rules", "learned"}
+    assert all(c.features.keys() == set(LEARNED_READ.names) for decision in logged for c in decision.candidates)
 
 
 def test_damaged_parameters_leave_recalls_to_the_rules(open_memory: Open) -> None:
