@@ -112,6 +112,12 @@ def test_other_namespaces_and_memories_without_keys_are_left_alone(open_memory: 
     assert [_say(plain, OLD), _say(plain, NEW)] == [Action.ADD, Action.ADD]
 
 
+def test_what_is_numbered_otherwise_is_another() -> None:
+    assert may_be_superseded("Press 2 is idle now", "Press 2 is running")
+    assert not may_be_superseded("Press 2 is idle now", "Press 3 is running")
+    assert not may_be_superseded("Press 2 is idle now", "Press 2 is running " * 12)
+
+
 def test_facts_with_different_keys_are_different(memory: MemoryController) -> None:
     _say(memory, "My sister's phone number is 555-0101.")
     assert _say(memory, "My phone number is 555-0199 now.") is Action.ADD
@@ -125,12 +131,13 @@ def test_what_says_again_what_changed_is_no_change(memory: MemoryController) -> 
 
 
 def test_a_repeat_keeps_the_key_that_its_record_came_to(memory: MemoryController) -> None:
-    _say(memory, "I live in Rome")
-    assert _say(memory, "I moved from Rome to Oslo, my new home") is Action.UPDATE
-    (before,) = memory.records(limit=None)
-    assert _say(memory, "Again, I moved from Rome to Oslo, my new home") is Action.MERGE
-    (after,) = memory.records(limit=None)
-    assert before.key == after.key is not None
+    _say(memory, "The timeout is 30 s.")
+    assert _say(memory, "We negotiated a new timeout of 60 s.") is Action.UPDATE
+    assert _say(memory, "Again, we negotiated a new timeout of 60 s.") is Action.MERGE
+    (live,) = memory.records(limit=None)
+    assert live.key == "auto:user: timeout"
+    assert _say(memory, "The timeout is 90 s.") is Action.UPDATE
+    assert _live(memory) == {"The timeout is 90 s."}
 
 
 def test_what_was_superseded_can_be_deleted_and_erased(memory: MemoryController) -> None:
