@@ -223,6 +223,6 @@ def test_langchains_own_tests_of_histories_pass_with_ours(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (passed,) = re.findall(r"(\d+) passed", done.stdout)
     (made,) = re.findall(r"histories made: (\d+)", done.stdout)
-    assert int(passed) >= 29
+    assert int(passed) >= (29 if number == "1.7.2" else 26)  # earlier ones had fewer
     assert int(made) >= 20
     assert not re.search(r"\d+ (skipped|failed|error)", done.stdout)
