@@ -214,7 +214,7 @@ class MemoryController(RecordVerbs):
         self._log.add(namespace, decision)
         if self._learning is not None:
             self._learning.look()
-            if run_id is not None and recall.hits:
+            if run_id is not None and not recall.fallback:
                 self._learning.recorder.asked(namespace, run_id, query, recall.token)
         return recall
 

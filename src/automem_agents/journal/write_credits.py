@@ -109,6 +109,13 @@ _WAITED = PreparedSelect(
     _Seq,
 )
 _FIRST = PreparedSelect(select(decisions.c.seq).where(_IN).order_by(decisions.c.seq).limit(1), _Seq)
+_LAST_WRITE = PreparedSelect(
+    select(decisions.c.seq)
+    .where(_IN, decisions.c.operation == Operation.WRITE, decisions.c.seq < bindparam("before"))
+    .order_by(decisions.c.seq.desc())
+    .limit(1),
+    _Seq,
+)
 _UNUSED = PreparedSelect(
     select(decisions.c.seq, decisions.c.features)
     .where(
@@ -198,9 +205,12 @@ def waiting(
     first = _FIRST.first(connection, in_namespace=namespace)
     if waited is None or first is None:
         return ()
+    last = _LAST_WRITE.first(connection, in_namespace=namespace, before=waited.seq)
+    if last is None:
+        return ()
     random, drawn = Random(decision_seq), dict[int, bytes]()
     for _ in range(COMPARED):
-        start = random.randint(first.seq, waited.seq)
+        start = random.randint(first.seq, last.seq)
         near = _UNUSED.all(connection, in_namespace=namespace, start=start, before=waited.seq, wanted=feature_set)
         if near:
             one = near[random.randrange(len(near))]

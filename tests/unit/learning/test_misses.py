@@ -94,6 +94,24 @@ def test_bad_feedback_on_a_recall_brings_back_what_would_have_answered_it(memory
     assert SECRET in texts(memory)
 
 
+@pytest.mark.parametrize("by_feedback", [True, False])
+def test_a_recall_that_showed_nothing_brings_back_what_would_have_answered_it(
+    open_memory: Open, policy: Careless, by_feedback: bool
+) -> None:
+    memory = open_memory(user_id="ada", policy=policy, exploration=0)
+    memory.add("Bees need water in summer")
+    policy.careless = True
+    memory.observe({"role": "user", "content": SECRET})
+    policy.careless = False
+    token = ask(memory, QUESTION, "I don't know.")
+    assert not memory.explain(token).decision.records
+    if by_feedback:
+        memory.feedback(token, "NEGATIVE")
+    else:
+        ask(memory, AGAIN, "No idea.")
+    assert SECRET in texts(memory)
+
+
 def test_good_feedback_and_other_questions_bring_nothing_back(memory: MemoryController) -> None:
     token = ask(memory, QUESTION, "It is on the shelf.")
     memory.feedback(token, "POSITIVE")
