@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automem_agents.journal.credits import Evidence
 from automem_agents.types import OutcomeKind
 
-USED, ASKED_AGAIN, CORRECTED, RESTATED = "used", "re_asked", "corrected", "restated"
+USED, QUOTED, ASKED_AGAIN, CORRECTED, RESTATED = "used", "quoted", "re_asked", "corrected", "restated"
 COMPLAINTS = frozenset([ASKED_AGAIN, CORRECTED])
 _OUTCOMES = tuple(OutcomeKind)
 
@@ -45,7 +45,8 @@ def credit_of(evidence: Evidence) -> Credit:
 
     What is cited counts before what was found to be used. An outcome in the turn (a tool that failed, an exception)
     takes from it what its weight says. What was used for an answer that the user complained about, or that feedback says
-    was bad, is blamed: an agent that quotes what looks like the question is contradicted more often, not less.
+    was bad, is blamed: an agent that quotes what looks like the question is contradicted more often, not less. What was
+    only quoted earns nothing until feedback says that it was good: quoting takes no knowledge of what is right.
     """
     # fsum: a sum that depends on the order in its last bit would be another credit
     score = fsum(score for score, _ in evidence.scores) / len(evidence.scores) if evidence.scores else None
@@ -56,10 +57,11 @@ def credit_of(evidence: Evidence) -> Credit:
     )
     used = cited if cited.any() else evidence.used
     blame = fsum(weight for kind, weight in evidence.signals if kind in _OUTCOMES)
-    weight = 1.0 if cited.any() else max(0.0, 1.0 + blame)
+    proved = bool(kinds & {USED, RESTATED}) or QUOTED not in kinds or (score or 0) > 0
+    weight = 1.0 if cited.any() else max(0.0, 1.0 + blame) * proved
     candidates = _blamed(evidence.shown, used) if blamed else _shared(evidence.shown, used, weight)
     if score is None:
-        noted = [weight for kind, weight in evidence.signals if kind != USED]
+        noted = [weight for kind, weight in evidence.signals if kind not in (USED, QUOTED)]
         well = used.any() and weight and not blamed
         score = weight if well else (max(-1.0, fsum(noted)) if noted else None)
     return Credit(score, candidates)

@@ -18,7 +18,7 @@ from automem_agents.journal.credits import Evidence, Read
 from automem_agents.journal.decisions import NewSignal, insert_signals
 from automem_agents.journal.turns import find_turn
 from automem_agents.learning.attribution import attribute
-from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, RESTATED, USED, credit_of
+from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, QUOTED, RESTATED, USED, credit_of
 from automem_agents.learning.misses import bring_back, missed, said_again
 from automem_agents.learning.runs import Asked, Runs, Turned
 from automem_agents.learning.signals import asks_again, corrects, restates
@@ -32,7 +32,7 @@ from automem_agents.text.render import record_text, without_blocks
 from automem_agents.types import Namespace
 
 MISSED = "missed"
-WEIGHTS = {USED: 0.5, ASKED_AGAIN: -0.5, CORRECTED: -1.0, RESTATED: 0.5, MISSED: 0.0}
+WEIGHTS = {USED: 0.5, QUOTED: 0.0, ASKED_AGAIN: -0.5, CORRECTED: -1.0, RESTATED: 0.5, MISSED: 0.0}
 IDLE = 600 * 1_000_000  # microseconds after which a run's last answer is taken to have stood
 _MOST_WRONG = 1000  # answers for which is looked for what was missed, if nobody comes to it; of older ones, nothing is
 _AT_ONCE = 200  # READs credited in one transaction
@@ -244,13 +244,15 @@ class Recorder:
             return
         candidates = credits.considered(connection, read.seq)
         shown = sorted((c for c in candidates if c.shown), key=lambda c: c.record_seq)
-        texts = _texts(connection, read.namespace, [c.record_seq for c in shown])
+        rows = records.rows_by_seq(connection, read.namespace, [c.record_seq for c in shown])
+        texts = [_rendered(rows[c.record_seq]) if c.record_seq in rows else "" for c in shown]
+        own = [c.record_seq in rows and rows[c.record_seq].role == "assistant" for c in shown]
         refs = [f"m{number}" for number in range(1, len(shown) + 1)]
-        uses = attribute(answer, query, [texts.get(c.record_seq, "") for c in shown], rarity, refs)
+        uses = attribute(answer, query, texts, rarity, refs, own)
         if uses:
             positions = [shown[use.position].position for use in uses]
             credits.mark_used(connection, read.seq, candidates, positions)
-            insert_signals(connection, [self._signal(read, USED)])
+            insert_signals(connection, [self._signal(read, QUOTED if uses[0].quoted else USED)])
 
     def _signal(self, read: Read, kind: str) -> NewSignal:
         now = self._store.clock.now()
@@ -281,8 +283,8 @@ def _find(connection: Connection, asked: Asked) -> Read | None:
 
 
 def _texts(connection: Connection, namespace: int, seqs: Sequence[int]) -> dict[int, str]:
-    rows = records.rows_by_seq(connection, namespace, seqs)
-    return {
-        seq: record_text(row.speaker, records.label_of(row.occurred_at, row.date_text), row.text)
-        for seq, row in rows.items()
-    }
+    return {seq: _rendered(row) for seq, row in records.rows_by_seq(connection, namespace, seqs).items()}
+
+
+def _rendered(row: records.RecordRow) -> str:
+    return record_text(row.speaker, records.label_of(row.occurred_at, row.date_text), row.text)

@@ -66,6 +66,50 @@ def test_nothing_is_said_to_be_used_where_the_evidence_is_not_clear(query: str, 
     assert used(answer, query) == []
 
 
+@pytest.mark.parametrize(
+    ("query", "answer", "expected"),
+    [
+        ("Where does Ines live?", "My sister Ines moved to Lyon.", [(0, True)]),
+        ("Where does Ines live?", "Based on what you told me: my sister Ines moved to Lyon!", [(0, True)]),
+        ("Where does Ines live?", SHOWN[0], [(0, True)]),
+        ("Where does Ines live?", "She moved to Lyon.", [(0, False)]),
+        ("Where does Ines live?", "Your sister Ines moved to Lyon.", [(0, False)]),
+        ("Where does Ines live?", "My sister Ines moved to Lyon, in March 2024.", [(0, False)]),
+        (
+            "Where do we stay?",
+            "The Aurora in Lisbon. My sister Ines moved to Lyon.",
+            [(1, False)],
+        ),  # an aside is no use
+        (
+            "Where do we stay?",
+            "We booked the Hotel Aurora in Lisbon. My sister Ines moved to Lyon.",
+            [(0, True), (1, True)],
+        ),
+    ],
+)
+def test_an_answer_that_only_repeats_sentences_of_records_quotes_them(
+    query: str, answer: str, expected: list[tuple[int, bool]]
+) -> None:
+    assert [(use.position, use.quoted) for use in attribute(answer, query, SHOWN, rarity)] == expected
+
+
+def test_a_sentence_of_a_word_or_two_is_no_quote() -> None:
+    (use,) = attribute("In Lyon.", "Where does Ines live?", ("Ines: You ask where? Lyon.",), rarity)
+    assert not use.quoted
+
+
+def test_an_answer_that_the_agent_repeats_is_credited_to_what_it_once_used() -> None:
+    query = "Where does Ines live?"
+    records = ("My sister Ines moved to Lyon", "Your sister Ines lives in Lyon.", "I like tea")
+    for answer in ("Your sister Ines lives in Lyon.", "Lyon."):
+        (use,) = attribute(answer, query, records, rarity, own=(False, True, False))
+        assert (use.position, use.quoted) == (0, False)
+    (use,) = attribute(records[1], query, records[1:], rarity, own=(True, False))  # what it repeats proves nothing
+    assert (use.position, use.quoted) == (0, True)
+    (use,) = attribute("Lyon.", query, records[1:], rarity, own=(True, False))  # nobody else said it
+    assert (use.position, use.quoted) == (0, False)
+
+
 def test_what_several_records_share_is_split_among_them() -> None:
     lyon = tuple(f"Ada: Lyon is {adjective}" for adjective in ("loud", "warm", "wide"))
     assert used("Lyon", "Which city?", lyon) == []

@@ -8,7 +8,7 @@ import pytest
 from automem_agents import MemoryController
 from automem_agents.features import LEARNED_READ
 from automem_agents.journal.credits import Evidence
-from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, RESTATED, USED, credit_of
+from automem_agents.learning.credit import ASKED_AGAIN, CORRECTED, QUOTED, RESTATED, USED, credit_of
 from automem_agents.learning.example import Example, agreement, difference, pairs
 from automem_agents.learning.learner import Learner
 from automem_agents.policies import RulesPolicy
@@ -52,6 +52,16 @@ def test_without_a_use_a_complaint_teaches_nothing() -> None:
     credit = credit_of(evidence(ASKED_AGAIN, used=()))
     assert credit.reward == -0.5
     assert not credit.teaches
+
+
+def test_what_was_only_quoted_earns_nothing_until_feedback_says_that_it_was_good() -> None:
+    assert credit_of(evidence(QUOTED)).reward is None
+    assert not credit_of(evidence(QUOTED)).teaches
+    assert not credit_of(evidence(QUOTED, scores=(0.0,))).teaches
+    assert credit_of(evidence(QUOTED, scores=(1.0,))).candidates[0] == 1
+    assert credit_of(evidence(QUOTED, USED)).candidates[0] == 1
+    assert credit_of(evidence(QUOTED, ASKED_AGAIN)).candidates.tolist()[:3] == [-1, 0, 0]
+    assert credit_of(evidence(QUOTED, CORRECTED, RESTATED)).candidates[0] == 1
 
 
 def example(reward: list[float]) -> Example:
@@ -104,3 +114,18 @@ def test_complaints_that_become_more_close_the_gate() -> None:
     for _ in range(200):
         learner.learn(read([-1, 0, 0]))
     assert not learner.gate.any_open
+
+
+def test_a_record_that_is_only_quoted_is_neither_credited_nor_counted_as_used(memory: MemoryController) -> None:
+    fact = "Priya repairs violins by the harbour"
+    memory.add(fact)
+    memory.add("The rent is due on the third")
+    for number in range(30):
+        memory.add(f"Page {number} of the ledger speaks of weather")
+    with memory.trajectory() as run:
+        token = run.recall("What does Priya do?").token
+        run.observe([{"role": "assistant", "content": f"{fact}."}], remember=False)
+    assert memory.health().signals == {"quoted": 1}
+    assert memory.explain(token).decision.reward is None
+    memory.feedback(token, 1)
+    assert [record.used for record in memory.records(limit=None) if record.text == fact] == [1]
