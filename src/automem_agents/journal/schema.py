@@ -103,7 +103,7 @@ records = Table(
     Column("used", Integer, nullable=False, default=0),
     Index("records_by_namespace", "namespace", "state", "seq"),
     # with the state, or SQLite prefers the index above and reads every live record of the namespace
-    Index("records_by_key", "namespace", "key", "state", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
+    Index("records_by_key", "namespace", "key", "state", sqlite_where=_HAS_KEY),
     sqlite_autoincrement=True,
 )
 
@@ -143,7 +143,7 @@ items = Table(
     UniqueConstraint("tree", "path", "name"),
     Index("items_by_namespace", "namespace"),
     Index("items_by_path", "tree", "path", "expires_at"),  # what is under a prefix, without reading values
-    Index("items_by_expiry", "expires_at", sqlite_where=_EXPIRES, postgresql_where=_EXPIRES),
+    Index("items_by_expiry", "expires_at", sqlite_where=_EXPIRES),
     sqlite_autoincrement=True,
 )
 
@@ -193,7 +193,7 @@ decisions = Table(
     Column("undone", Boolean, nullable=False, default=False),
     Column("now", BigInteger, nullable=False),
     Index("decisions_by_namespace", "namespace", "seq"),
-    Index("decisions_by_run", "namespace", "run_id", sqlite_where=_HAS_RUN, postgresql_where=_HAS_RUN),
+    Index("decisions_by_run", "namespace", "run_id", sqlite_where=_HAS_RUN),
     sqlite_autoincrement=True,
 )
 
@@ -221,7 +221,7 @@ feedback = Table(
     Column("score", Float, nullable=False),
     Column("cited", JSON, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
-    Index("feedback_by_run", "namespace", "run_id", sqlite_where=_OF_RUN, postgresql_where=_OF_RUN),
+    Index("feedback_by_run", "namespace", "run_id", sqlite_where=_OF_RUN),
     sqlite_autoincrement=True,
 )
 
