@@ -65,6 +65,9 @@ class Settings(BaseModel):
         allow_inf_nan=False,
         description="share of recalls that try a near tie where there is feedback to learn from; 0 turns it off",
     )
+    hide_outdated: bool = Field(
+        True, description="a recall leaves out what a newer record that it shows most likely says has changed"
+    )
     learn: Literal["on", "shadow", "off"] = Field(
         "on", description="learn what to recall from how it is used; shadow learns but lets the rules decide"
     )

@@ -14,7 +14,7 @@ from automem_agents.features import SETS
 from automem_agents.journal.decisions import unpack_features
 from automem_agents.journal.schema import decision_candidates, decisions, feedback
 from automem_agents.operations.packing import Packer
-from automem_agents.operations.replay import drawn, logged_packer
+from automem_agents.operations.replay import drawn, logged_packer, outdated_of
 from automem_agents.protocols import Outcome
 from automem_agents.types import Operation
 
@@ -122,7 +122,8 @@ def _logged_read(row: Row[Any], candidates: Sequence[Row[Any]]) -> LoggedRead | 
         return LeftOut("its features were dropped or erased")
     shown = np.array([c.shown for c in candidates], np.bool_)
     exploration = drawn(row.arguments)
-    if exploration is not None and not np.array_equal(exploration.replayed(row.draw), shown.nonzero()[0]):
+    chosen = sorted({*shown.nonzero()[0].tolist(), *outdated_of(row.arguments)})
+    if exploration is not None and not np.array_equal(exploration.replayed(row.draw), chosen):
         return LeftOut("what was shown is not what was drawn")
     return LoggedRead(
         namespace=row.namespace,

@@ -13,7 +13,7 @@ from automem_agents.features import READ
 from automem_agents.journal.decisions import decision_by_id, effects_of
 from automem_agents.journal.records import row_by_id
 from automem_agents.operations.log import to_decision
-from automem_agents.operations.replay import drawn
+from automem_agents.operations.replay import drawn, outdated_of
 from automem_agents.policies.rules import keep_shares
 from automem_agents.protocols import Policy
 from automem_agents.text.render import one_line
@@ -49,17 +49,18 @@ def explain(
     contributions = _contributions(policy_named(decision.policy), decision)
     fixed = {i: sum(shares.get(name, 0.0) for name in READ.names) for i, shares in contributions.items()}
     tried = _tried(row.arguments, decision)
-    displaced = {**_put_ahead(decision, fixed), **tried}
+    outdated = _outdated(row.arguments, decision)
+    displaced = {**_put_ahead(decision, fixed, outdated), **tried}
     found = Explanation(decision=decision, contributions=contributions, fixed=fixed, displaced=displaced, texts=texts)
     updated = decision.operation is Operation.WRITE and decision.action is Action.UPDATE
     facts = dict.fromkeys(record.key for record in rows.values() if updated and record.key)
-    return replace(found, lines=(*_head(decision), *_body(found, tried, facts)))
+    return replace(found, lines=(*_head(decision), *_body(found, tried, outdated, facts)))
 
 
-def _put_ahead(decision: Decision, fixed: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+def _put_ahead(decision: Decision, fixed: Mapping[str, float], outdated: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return which shown records the rules rank behind some that were passed over, each with those, the best first."""
     known = [c for c in decision.candidates if c.record_id in fixed]
-    passed = [c for c in known if not c.shown]
+    passed = [c for c in known if not c.shown and c.record_id not in outdated]
     found = {}
     for shown in (c for c in known if c.shown):
         least = fixed[shown.record_id] + _SAME
@@ -78,6 +79,13 @@ def _tried(arguments: Mapping[str, Any], decision: Decision) -> dict[str, tuple[
     own, taken = (set(exploration.outcomes[at].shown.tolist()) for at in (0, exploration.taken))
     displaced = tuple(ids[position] for position in sorted(own - taken))
     return {ids[position]: displaced for position in sorted(taken - own)}
+
+
+def _outdated(arguments: Mapping[str, Any], decision: Decision) -> dict[str, str]:
+    """Return which records were chosen, but held no longer, each with the one that says so, "" if that is always shown."""
+    ids = {candidate.position: candidate.record_id for candidate in decision.candidates}
+    found = outdated_of(arguments)
+    return {ids[old]: "" if new is None else ids.get(new, "") for old, new in found.items() if ids.get(old)}
 
 
 def _contributions(policy: Policy | None, decision: Decision) -> dict[str, dict[str, float]]:
@@ -115,9 +123,11 @@ def _head(decision: Decision) -> tuple[str, ...]:
     )
 
 
-def _body(found: Explanation, tried: Mapping[str, tuple[str, ...]], facts: Collection[str] = ()) -> tuple[str, ...]:
+def _body(
+    found: Explanation, tried: Mapping[str, tuple[str, ...]], outdated: Mapping[str, str], facts: Collection[str]
+) -> tuple[str, ...]:
     if found.decision.operation is Operation.READ:
-        return _read_lines(found, tried)
+        return _read_lines(found, tried, outdated)
     if found.decision.candidates:
         return (*_keep_lines(found), *_saw(found.decision))
     lines = [f"  {record_id}  {_short(text, 60)}" for record_id, text in found.texts.items()]
@@ -143,13 +153,17 @@ def _keep_lines(found: Explanation) -> list[str]:
     return lines
 
 
-def _read_lines(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _read_lines(
+    found: Explanation, tried: Mapping[str, tuple[str, ...]], outdated: Mapping[str, str]
+) -> tuple[str, ...]:
     shown = [c for c in found.decision.candidates if c.shown]
-    passed = [c for c in found.decision.candidates if not c.shown][:_SHOWN]
+    old = [c for c in found.decision.candidates if c.record_id in outdated]
+    passed = [c for c in found.decision.candidates if not c.shown and c not in old][:_SHOWN]
     lines = []
-    for candidate in (*shown, *passed):
+    for candidate in (*shown, *old, *passed):
         record, shares = candidate.record_id, found.contributions.get(candidate.record_id, {})
         mark = "tried " if record in tried else "shown " if candidate.shown else "passed"
+        mark = "older " if record in outdated else mark
         lines.append(
             f"  {mark} {sum(shares.values()):5.2f}  {_short(found.texts.get(record, '(deleted)'), 44):<44}  "
             f"{candidate.tokens:>3} tokens  {_parts(shares, found.fixed.get(record, 0.0))}{_earned(candidate)}"
@@ -157,6 +171,9 @@ def _read_lines(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tup
         if record in found.displaced:
             instead = (_short(found.texts.get(i, "(deleted)"), 44) for i in found.displaced[record])
             lines.append(f"           in place of {'; '.join(instead) or 'nothing'}")
+        if record in outdated:
+            newer = found.texts.get(outdated[record], "what every recall begins with")
+            lines.append(f"           holds no longer, by {_short(newer, 60)}")
     return tuple(lines)
 
 

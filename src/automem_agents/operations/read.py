@@ -17,8 +17,9 @@ from automem_agents.journal.decisions import NewDecision, Ranking
 from automem_agents.operations.always import Included, included
 from automem_agents.operations.ids import new_id
 from automem_agents.operations.log import explicit_decision
+from automem_agents.operations.outdated import outdated
 from automem_agents.operations.packing import Packer
-from automem_agents.operations.replay import depth, exploration_log, packing_log
+from automem_agents.operations.replay import depth, exploration_log, outdated_log, packing_log
 from automem_agents.operations.where import matcher
 from automem_agents.protocols import Exploration, Ints, Policy, ReadChoice, ReadProblem
 from automem_agents.store import Candidates, MemoryStore
@@ -56,7 +57,10 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     sees = _decides_by(policy, request.namespace.key, found)
     seen, features = described(sees, found)
     choice = policy.read(ReadProblem(seen.names, features, packer, request.namespace.key, may_explore=True))
-    recall = _show(store, request, found, choice, nonce, always)
+    by_seq = fetch(store, request.namespace, [*always.seqs, *found.seqs[choice.shown].tolist()])
+    gone = outdated(store, request.namespace, by_seq, always.seqs) if store.settings.hide_outdated else {}
+    holding = {seq: record for seq, record in by_seq.items() if seq not in gone}
+    recall = _show(store, request, found, choice, nonce, always, holding)
     shown = [hit for hit in recall.hits if hit.seq not in always.seqs]
     exploration = choice.exploration
     logged = choice.order[: packer.examined if exploration is None else depth(exploration, choice.order, packer)]
@@ -72,8 +76,12 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         feature_set=policy.sees,
         features=features.take(logged, axis=0) if sees == policy.sees else None,
         features_later=None if sees == policy.sees else partial(learned_features, found, logged),
-        arguments=_arguments(request, exploration, logged, packer, always),
+        arguments={
+            **_arguments(request, exploration, logged, packer, always),
+            **outdated_log(gone, found.seqs[logged].tolist()),
+        },
         reason=_reason(len(found), len(logged), len(shown), recall.tokens, request.max_tokens)
+        + (f"; {len(gone)} left out as outdated" if gone else "")
         + (f"; {len(always)} are always included" if always else ""),
         now=now,
         candidates=_logged(found, logged, packer, recall, exploration),
@@ -142,10 +150,15 @@ def _packer(store: MemoryStore, found: Candidates, request: ReadRequest, always:
 
 
 def _show(
-    store: MemoryStore, request: ReadRequest, found: Candidates, choice: ReadChoice, nonce: str, always: Included
+    store: MemoryStore,
+    request: ReadRequest,
+    found: Candidates,
+    choice: ReadChoice,
+    nonce: str,
+    always: Included,
+    records_by_seq: Mapping[int, MemoryRecord],
 ) -> Recall:
-    """Re-read what was chosen, with its namespace, and write it; drop the last until it truly fits."""
-    records_by_seq = fetch(store, request.namespace, [*always.seqs, *found.seqs[choice.shown].tolist()])
+    """Write what was chosen, as far as it is among the records as re-read; drop the last until it truly fits."""
     kept = [i for i in choice.shown.tolist() if int(found.seqs[i]) in records_by_seq]
     first = [at for at, seq in enumerate(always.seqs) if seq in records_by_seq]
     token = new_id("dec")

@@ -63,6 +63,25 @@ def packing_log(logged: Ints, packer: Packer) -> dict[str, object]:
     return {"packing": told}
 
 
+def outdated_log(gone: Mapping[int, int], logged: Sequence[int]) -> dict[str, object]:
+    """Return what to log of records that were chosen, but hold no longer.
+
+    Args:
+        gone: seqs, each with that of the record that says so.
+        logged: seqs in the base order, as far as it is logged.
+    """
+    position = {seq: at for at, seq in enumerate(logged)}
+    return {"outdated": {position[old]: position.get(new) for old, new in sorted(gone.items())}} if gone else {}
+
+
+def outdated_of(arguments: Mapping[str, Any]) -> dict[int, int | None]:
+    """Return the positions in the base order of what was chosen, but held no longer, each with that of what says so.
+
+    None stands for a record that every recall begins with.
+    """
+    return {int(old): new for old, new in arguments.get("outdated", {}).items()}
+
+
 def drawn(arguments: Mapping[str, Any]) -> Drawn | None:
     """Return what the arguments of a logged READ say of its exploration; None if it did not explore."""
     logged = arguments.get("exploration")

@@ -1,0 +1,75 @@
+"""Which of the records that a recall would show does a newer one of them make outdated, most likely?
+
+By the same rules and the same model as an UPDATE, but far less certainty is enough: nothing is superseded, what is newer is
+shown, and the next recall decides anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from automem_agents.journal import records
+from automem_agents.memory_schema import PINNED
+from automem_agents.operations.changes import chances, may_supersede
+from automem_agents.operations.keys import is_found
+from automem_agents.operations.same import Statement
+from automem_agents.protocols import Floats
+from automem_agents.store import MemoryStore
+from automem_agents.types import MemoryRecord, Namespace
+
+LEAST = 0.2  # probability; in conversations of people no pair that a recall showed came above .1
+
+
+def outdated(
+    store: MemoryStore, namespace: Namespace, shown: Mapping[int, MemoryRecord], always: Collection[int]
+) -> dict[int, int]:
+    """Return which records most likely hold no longer, each with the newest one that says so.
+
+    Args:
+        shown: records by seq.
+        always: those that every recall begins with; they stay.
+    """
+    olds = {
+        new: [old for old in shown if old not in always and _may_replace((new, record), (old, shown[old]))]
+        for new, record in sorted(shown.items())
+        if may_supersede(record.text)
+    }
+    pairs = {new: found for new, found in olds.items() if found}
+    if not pairs:
+        return {}
+    vectors = _vectors(store, namespace, {*pairs, *(old for found in pairs.values() for old in found)})
+    gone: dict[int, int] = {}
+    with store.working_set(namespace.key) as ws:
+        for new, found in pairs.items():
+            near = {
+                old: (_statement(shown[old]), float(vectors[new] @ vectors[old]))
+                for old in found
+                if new in vectors and old in vectors
+            }
+            likely = chances(_statement(shown[new]), near, ws.held_by)
+            gone |= {old: new for old, chance in likely.items() if chance >= LEAST}
+    return gone
+
+
+def _may_replace(newer: tuple[int, MemoryRecord], older: tuple[int, MemoryRecord]) -> bool:
+    (new, record), (old, before) = newer, older
+    return (
+        old < new
+        and before.kind != PINNED
+        and not before.segment
+        and (before.key is None or (is_found(before.key) and record.key in (None, before.key)))
+        and record.trust >= before.trust
+        and record.valid_from >= before.valid_from
+    )
+
+
+def _vectors(store: MemoryStore, namespace: Namespace, seqs: Collection[int]) -> dict[int, Floats]:
+    with store.journal.read() as connection:
+        packed = records.vectors_by_seq(connection, namespace.key, sorted(seqs))
+    return {seq: np.frombuffer(vector, "<f4") for seq, vector in packed.items()}
+
+
+def _statement(record: MemoryRecord) -> Statement:
+    return Statement(record.speaker, record.text, record.date_text or "")
