@@ -23,6 +23,7 @@ PROJECT = PYPROJECT["project"]
 PACKAGES = {Path(package).name for package in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
 # The groups of packages that users choose; docs and dev are for those who work on the package.
 USERS_EXTRAS = sorted(set(PROJECT["optional-dependencies"]) - {"docs", "dev", "all"})
+OTHER_NAMES = {n for n, wanted in PROJECT["optional-dependencies"].items() if wanted[0].startswith("automem-agents[")}
 LEARNING = {"learn", "torch"}  # the only ones that bring torch
 
 SMOKE = """
@@ -250,7 +251,7 @@ def test_the_sdist_installs_and_runs(sdist: Path, environment: Environment) -> N
     smoke(environment)
 
 
-@pytest.mark.parametrize("extra", ["core", *USERS_EXTRAS])
+@pytest.mark.parametrize("extra", ["core", *(name for name in USERS_EXTRAS if name not in OTHER_NAMES)])
 def test_the_lowest_versions_work(extra: str, wheel: Path, environment: Environment) -> None:
     core, more = PROJECT["dependencies"], PROJECT["optional-dependencies"].get(extra, [])
     install_lowest(environment, wheel, [*core, *more])

@@ -208,7 +208,7 @@ def _kinds(text: str) -> dict[str, frozenset[str]]:
     return found
 
 
-@lru_cache(maxsize=64)  # a new text is compared with several records
+@lru_cache(maxsize=1024)  # asked of each record that a recall shows
 def says_changed(text: str) -> tuple[bool, bool, bool]:
     """Tell whether a text says that something holds now, has a verb of change, and calls something new.
 

@@ -19,7 +19,9 @@ from automem_agents.protocols import Floats
 from automem_agents.store import MemoryStore
 from automem_agents.types import MemoryRecord, Namespace
 
-LEAST = 0.2  # probability; in conversations of people no pair that a recall showed came above .1
+# Probability: below it, the current value of made-up facts began to be left out, too. In conversations of people no pair
+# that a recall showed came above .1.
+LEAST = 0.3
 
 
 def outdated(
