@@ -65,7 +65,7 @@ def test_langgraphs_own_tests_of_its_store(tmp_path: Path) -> None:
     folder = with_tests_of("langgraph-checkpoint", released, tmp_path)
     failed, passed, opened = run_with_ours(folder, ["tests/test_store.py"], installed(PYTEST_MOCK), 250)
     assert failed == set()
-    assert (opened > 50, passed) == (True, 117) if released == "4.3.2" else opened > 20 and passed > 50
+    assert (opened > 50, passed) == (True, 117) if released == "4.3.2" else opened > 20 and passed > 20
 
 
 @pytest.mark.matrix
