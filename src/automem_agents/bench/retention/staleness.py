@@ -69,7 +69,7 @@ ARMS: Mapping[str, Arm] = {
     for arm in (
         Arm("automem"),
         Arm("no_keys", options={"key_extractor": None}),
-        Arm("add_all", options={"key_extractor": None, "policy": AddAll(), "learn": "off"}),
+        Arm("add_all", options={"key_extractor": None, "policy": AddAll(), "learn": "off", "hide_outdated": False}),
         Arm("given_keys", given_keys=True, options={"key_extractor": None}),
         Arm("echoed", echoed=True),
     )
