@@ -37,6 +37,7 @@ class LoggedRead:
         policy: that took it, with its version.
         names, features: (n, d) as the policy saw them.
         shown: (n,) what was shown.
+        chosen: (n,) what was drawn or packed: what was shown, and what was left out of that as outdated.
         inclusion: (n,) the probability with which each candidate was shown.
         outcomes: the sets that might have been shown, the policy's own first.
         explored: whether the set was drawn; if not, it is the only outcome.
@@ -51,6 +52,7 @@ class LoggedRead:
     names: tuple[str, ...]
     features: NDArray[np.float16]
     shown: NDArray[np.bool_]
+    chosen: NDArray[np.bool_]
     inclusion: NDArray[np.float64]
     outcomes: tuple[Outcome, ...]
     explored: bool
@@ -122,8 +124,9 @@ def _logged_read(row: Row[Any], candidates: Sequence[Row[Any]]) -> LoggedRead | 
         return LeftOut("its features were dropped or erased")
     shown = np.array([c.shown for c in candidates], np.bool_)
     exploration = drawn(row.arguments)
-    chosen = sorted({*shown.nonzero()[0].tolist(), *outdated_of(row.arguments)})
-    if exploration is not None and not np.array_equal(exploration.replayed(row.draw), chosen):
+    chosen = shown.copy()
+    chosen[list(outdated_of(row.arguments))] = exploration is not None  # else what was shown is the only outcome
+    if exploration is not None and not np.array_equal(exploration.replayed(row.draw), chosen.nonzero()[0]):
         return LeftOut("what was shown is not what was drawn")
     return LoggedRead(
         namespace=row.namespace,
@@ -131,6 +134,7 @@ def _logged_read(row: Row[Any], candidates: Sequence[Row[Any]]) -> LoggedRead | 
         names=feature_set.names,
         features=features,
         shown=shown,
+        chosen=chosen,
         inclusion=np.array([c.inclusion_p for c in candidates], np.float64),
         outcomes=(Outcome(shown.nonzero()[0], 1.0),) if exploration is None else exploration.outcomes,
         explored=exploration is not None,

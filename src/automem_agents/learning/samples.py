@@ -38,9 +38,9 @@ class SetSample:
             return
         self._rewards.append(read.reward)
         self._probability.append(chance[wanted])
-        self._is_target.append(wanted == frozenset(read.shown.nonzero()[0].tolist()))
+        self._is_target.append(wanted == frozenset(read.chosen.nonzero()[0].tolist()))
         if predicted is not None:
-            self._predicted.append((float(predicted[list(wanted)].sum()), float(predicted[read.shown].sum())))
+            self._predicted.append((float(predicted[list(wanted)].sum()), float(predicted[read.chosen].sum())))
 
     @property
     def out_of_support(self) -> float:
@@ -83,11 +83,11 @@ class RecordSample:
         in_target = np.isin(np.arange(len(read.shown)), list(wanted))
         if (read.inclusion[in_target] <= 0).any():
             return
-        used = in_target | read.shown
+        used = in_target | read.chosen
         self._decision.append(np.full(int(used.sum()), self._inside))
         self._rewards.append(np.nan_to_num(read.credits[used]))
         self._probability.append(read.inclusion[used])
-        self._shown.append(read.shown[used])
+        self._shown.append(read.chosen[used])
         self._in_target.append(in_target[used])
         if predicted is not None:
             self._predicted.append(predicted[used])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from math import exp
 from typing import NamedTuple
@@ -52,7 +52,12 @@ def may_supersede(new: str) -> bool:
         >>> may_supersede("We moved to Oslo"), may_supersede("We might move to Oslo"), may_supersede("I like tea")
         (True, False, False)
     """
-    if len(new) > MOST_CHARS or not (any(says_changed(new)) or replaced_value(new) is not None):
+    return len(new) <= MOST_CHARS and _says_so(new)
+
+
+@lru_cache(maxsize=1024)  # asked of each record that a recall shows
+def _says_so(new: str) -> bool:
+    if not (any(says_changed(new)) or replaced_value(new) is not None):
         return False
     return view(new).certain
 

@@ -12,22 +12,22 @@ import numpy as np
 
 from automem_agents.journal import records
 from automem_agents.memory_schema import PINNED
-from automem_agents.operations.changes import chances, may_supersede
+from automem_agents.operations.changes import NEAR, chances, may_supersede
 from automem_agents.operations.keys import is_found
-from automem_agents.operations.same import Statement
+from automem_agents.operations.same import Statement, repeats
 from automem_agents.protocols import Floats
 from automem_agents.store import MemoryStore
+from automem_agents.text.facts import MOST_CHARS
 from automem_agents.types import MemoryRecord, Namespace
 
-# Probability: below it, the current value of made-up facts began to be left out, too. In conversations of people no pair
-# that a recall showed came above .1.
-LEAST = 0.3
+# Probability: more likely than not. In conversations of people, no pair that a recall showed came above .1.
+LEAST = 0.5
 
 
 def outdated(
     store: MemoryStore, namespace: Namespace, shown: Mapping[int, MemoryRecord], always: Collection[int]
 ) -> dict[int, int]:
-    """Return which records most likely hold no longer, each with the newest one that says so.
+    """Return which records most likely hold no longer, each with the one that says so, which is shown.
 
     Args:
         shown: records by seq.
@@ -35,7 +35,7 @@ def outdated(
     """
     olds = {
         new: [old for old in shown if old not in always and _may_replace((new, record), (old, shown[old]))]
-        for new, record in sorted(shown.items())
+        for new, record in sorted(shown.items(), reverse=True)
         if may_supersede(record.text)
     }
     pairs = {new: found for new, found in olds.items() if found}
@@ -45,13 +45,14 @@ def outdated(
     gone: dict[int, int] = {}
     with store.working_set(namespace.key) as ws:
         for new, found in pairs.items():
-            near = {
-                old: (_statement(shown[old]), float(vectors[new] @ vectors[old]))
-                for old in found
-                if new in vectors and old in vectors
-            }
-            likely = chances(_statement(shown[new]), near, ws.held_by)
-            gone |= {old: new for old, chance in likely.items() if chance >= LEAST}
+            if new in gone or new not in vectors:  # what holds no longer itself says nothing of others
+                continue
+            mine = _statement(shown[new])
+            cosines = {old: float(vectors[new] @ vectors[old]) for old in found if old in vectors and old not in gone}
+            near = {old: (_statement(shown[old]), cosine) for old, cosine in cosines.items() if cosine >= NEAR}
+            if any(repeats(mine, before) for before, _ in near.values()):
+                continue
+            gone |= {old: new for old, chance in chances(mine, near, ws.held_by).items() if chance >= LEAST}
     return gone
 
 
@@ -59,6 +60,8 @@ def _may_replace(newer: tuple[int, MemoryRecord], older: tuple[int, MemoryRecord
     (new, record), (old, before) = newer, older
     return (
         old < new
+        and len(before.text) <= MOST_CHARS
+        and before.speaker.casefold() == record.speaker.casefold()
         and before.kind != PINNED
         and not before.segment
         and (before.key is None or (is_found(before.key) and record.key in (None, before.key)))

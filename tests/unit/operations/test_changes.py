@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from automem_agents import MemoryController
 from automem_agents.embedders import WordLlamaEmbedder
-from automem_agents.features.change import CHANGE, change_features
+from automem_agents.features.change import CHANGE, change_features, says_changed
 from automem_agents.operations.changes import chooser, may_be_superseded, may_supersede
 from automem_agents.types import Action, MemoryRecord, State
 
@@ -206,3 +206,37 @@ def _check_parents(record: MemoryRecord, ever: dict[str, MemoryRecord]) -> None:
         assert ever[parent].speaker == record.speaker
         assert ever[parent].trust <= record.trust
         assert ever[parent].state is not State.LIVE
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("These days I cycle", (True, False, False)),
+        ("At the moment I am in Oslo", (True, False, False)),
+        ("As of Monday it is 30", (True, False, False)),
+        ("From today on it is 30", (True, False, False)),
+        ("Since last week it is 30", (True, False, False)),
+        ("After all it is 30", (True, False, False)),
+        ("Going forward it is 30", (True, False, False)),
+        ("The rent went up to 900", (False, True, False)),
+        ("The limit is set to 30", (False, True, False)),
+        ("We closed that account", (False, True, False)),
+        ("I gave up coffee", (False, True, False)),
+        ("I have gone off coffee", (False, True, False)),
+        ("Mia took over the desk", (False, True, False)),
+        ("The desk was taken over by Mia", (False, True, False)),
+        ("They put me on the late shift", (False, True, False)),
+        ("I picked up Finnish", (False, True, False)),
+        ("I signed up with Acme", (False, True, False)),
+        ("I got a job as a baker", (False, True, False)),
+        ("We bought fresh tiles", (False, True, False)),
+        ("I no longer drink coffee", (False, False, True)),
+        ("I do not drink coffee any more", (False, False, True)),
+        ("This one's done", (False, False, True)),
+        ("The name goes from Ada to Ida", (False, False, True)),
+        ("There is a change of plan", (False, True, True)),
+        ("The train to Bern is late", (False, False, False)),
+    ],
+)
+def test_what_says_that_something_changed(text: str, expected: tuple[bool, bool, bool]) -> None:
+    assert says_changed(text) == expected

@@ -13,6 +13,7 @@ from automem_agents import MemoryController, MemorySchema
 from automem_agents.journal.decisions import candidates_of
 from automem_agents.journal.schema import decisions
 from automem_agents.learning.logged import LoggedRead, rewarded_reads
+from automem_agents.learning.samples import RecordSample, SetSample
 from automem_agents.operations.read import ReadRequest, read
 from automem_agents.operations.replay import logged_packer, outdated_of
 from automem_agents.policies import RulesPolicy
@@ -140,6 +141,43 @@ def test_a_recall_that_explored_can_still_be_evaluated(open_memory: Open) -> Non
         reads = list(rewarded_reads(connection, None))
     assert left_out
     assert [read.explored for read in reads if isinstance(read, LoggedRead)] == [True] * 12
+
+
+def test_what_was_chosen_is_its_own_target(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada")
+    for each in (*TALK, *(f"The harbour was full on day {day}" for day in range(9)), OLD, NEW):
+        memory.observe({"role": "user", "content": each})
+    policy = ExploringPolicy(RulesPolicy(), Explorer(epsilon=0.1, near=1.0))
+    for number in range(40):
+        request = ReadRequest(Namespace("ada"), f"{QUERY} In the harbour? {number}", 90, None, None)
+        recall, decision = read(memory.store, policy, request)
+        assert outdated_of(decision.arguments)
+        memory._log.add(request.namespace, decision)
+        memory.feedback(recall.token, 1.0)
+    memory.flush()
+    sets, by_record = SetSample(), RecordSample()
+    with memory.store.journal.read() as connection:
+        for logged in rewarded_reads(connection, None):
+            assert isinstance(logged, LoggedRead)
+            own = frozenset(logged.outcomes[0].shown.tolist())
+            sets.add(logged, own, None)
+            by_record.add(logged, own, None)
+    assert sum(sets._is_target) >= 30  # the policy's own set in nine of ten
+    (left_out,) = outdated_of(decision.arguments)
+    assert logged.chosen[left_out]
+    assert not logged.shown[left_out]
+
+
+def test_what_holds_no_longer_itself_says_nothing_of_others(memory: MemoryController) -> None:
+    newest = "The standup moved, it happens at 14 now"
+    recall = told(memory, OLD, NEW, newest)
+    shown = texts(recall)
+    live = [record.text for record in memory.records(limit=None)]
+    gone = {text for text in (OLD, NEW) if text in live and text not in shown}
+    assert newest in shown
+    assert gone
+    explained = str(memory.explain(recall.token))
+    assert explained.count(f"holds no longer, by {newest}") == len(gone)
 
 
 def _ids(recall: Recall) -> set[str]:
