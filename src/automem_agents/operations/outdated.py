@@ -12,22 +12,24 @@ import numpy as np
 
 from automem_agents.journal import records
 from automem_agents.memory_schema import PINNED
-from automem_agents.operations.changes import NEAR, chances, may_supersede
+from automem_agents.operations.changes import NEAR, chances, may_be_superseded, may_supersede
 from automem_agents.operations.keys import is_found
 from automem_agents.operations.same import Statement, repeats
 from automem_agents.protocols import Floats
 from automem_agents.store import MemoryStore
-from automem_agents.text.facts import MOST_CHARS
 from automem_agents.types import MemoryRecord, Namespace
 
 # Probability: more likely than not. In conversations of people, no pair that a recall showed came above .1.
 LEAST = 0.5
+_LONGEST = 25  # words of what may be outdated, at the very most; the rules look closer, which takes time
 
 
 def outdated(
     store: MemoryStore, namespace: Namespace, shown: Mapping[int, MemoryRecord], always: Collection[int]
 ) -> dict[int, int]:
-    """Return which records most likely hold no longer, each with the one that says so, which is shown.
+    """Return which records most likely hold no longer, each with the newest that says so.
+
+    That one may hold no longer itself, by one that is newer still, and is left out then, too.
 
     Args:
         shown: records by seq.
@@ -45,14 +47,14 @@ def outdated(
     gone: dict[int, int] = {}
     with store.working_set(namespace.key) as ws:
         for new, found in pairs.items():
-            if new in gone or new not in vectors:  # what holds no longer itself says nothing of others
+            if new not in vectors:  # deleted meanwhile
                 continue
             mine = _statement(shown[new])
             cosines = {old: float(vectors[new] @ vectors[old]) for old in found if old in vectors and old not in gone}
             near = {old: (_statement(shown[old]), cosine) for old, cosine in cosines.items() if cosine >= NEAR}
-            if any(repeats(mine, before) for before, _ in near.values()):
-                continue
-            gone |= {old: new for old, chance in chances(mine, near, ws.held_by).items() if chance >= LEAST}
+            likely = {old: new for old, chance in chances(mine, near, ws.held_by).items() if chance >= LEAST}
+            if likely and not any(repeats(mine, before) for before, _ in near.values()):
+                gone |= likely
     return gone
 
 
@@ -60,13 +62,14 @@ def _may_replace(newer: tuple[int, MemoryRecord], older: tuple[int, MemoryRecord
     (new, record), (old, before) = newer, older
     return (
         old < new
-        and len(before.text) <= MOST_CHARS
+        and len(before.text.split()) <= _LONGEST
         and before.speaker.casefold() == record.speaker.casefold()
         and before.kind != PINNED
         and not before.segment
         and (before.key is None or (is_found(before.key) and record.key in (None, before.key)))
         and record.trust >= before.trust
         and record.valid_from >= before.valid_from
+        and may_be_superseded(record.text, before.text)
     )
 
 
