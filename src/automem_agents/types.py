@@ -248,7 +248,7 @@ class Candidate:
         position: rank by the policy's score, from 0; of a PRUNE, the least valuable first.
         tokens: what showing it would have cost.
         shown: whether it was; of a PRUNE, whether it stayed.
-        inclusion_p: probability with which the policy would show it.
+        inclusion_p: probability with which the policy would choose it.
         features: name to value, as the policy saw them.
         reward: what credit assignment gave it later, or None.
         value: what a PRUNE took it to be worth; None of a READ.
@@ -340,6 +340,8 @@ class Explanation:
         contributions: for each candidate (READ) or for the decision (``""``), feature name to its share of the score.
         fixed: for each candidate of a READ, the rules' score, without what was learned.
         displaced: for each record that was shown by exploration, or that what was learned put ahead, those that gave way.
+        outdated: for each record that a READ chose but left out, since it holds no longer, the one that says so, None
+            if every recall begins with that.
         texts: record id to text, for the records that still exist.
     """
 
@@ -347,6 +349,7 @@ class Explanation:
     contributions: Mapping[str, Mapping[str, float]]
     fixed: Mapping[str, float] = field(default_factory=dict)
     displaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    outdated: Mapping[str, str | None] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 

@@ -229,7 +229,7 @@ def live_by_seq(connection: Connected, namespace: int, seqs: Sequence[int]) -> l
     return [row for row in found if row.namespace == namespace and row.state == State.LIVE]
 
 
-def vectors_by_seq(connection: Connection, namespace: int, seqs: Sequence[int]) -> dict[int, bytes]:
+def vectors_by_seq(connection: Connected, namespace: int, seqs: Sequence[int]) -> dict[int, bytes]:
     """Return the vectors of ``seqs`` that belong to the namespace."""
     return dict(_VECTORS.all(connection, seqs, in_namespace=namespace))
 

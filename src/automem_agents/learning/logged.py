@@ -38,7 +38,7 @@ class LoggedRead:
         names, features: (n, d) as the policy saw them.
         shown: (n,) what was shown.
         chosen: (n,) what was drawn or packed: what was shown, and what was left out of that as outdated.
-        inclusion: (n,) the probability with which each candidate was shown.
+        inclusion: (n,) the probability with which each candidate was chosen.
         outcomes: the sets that might have been shown, the policy's own first.
         explored: whether the set was drawn; if not, it is the only outcome.
         pack: packs as at the time; None for what did not explore: only its own set can be told.

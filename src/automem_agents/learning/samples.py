@@ -72,7 +72,7 @@ class RecordSample:
     _decision: list[NDArray[np.int64]] = field(default_factory=list)
     _rewards: list[Numbers] = field(default_factory=list)
     _probability: list[Numbers] = field(default_factory=list)
-    _shown: list[NDArray[np.bool_]] = field(default_factory=list)
+    _chosen: list[NDArray[np.bool_]] = field(default_factory=list)
     _in_target: list[NDArray[np.bool_]] = field(default_factory=list)
     _predicted: list[Numbers] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class RecordSample:
         self._decision.append(np.full(int(used.sum()), self._inside))
         self._rewards.append(np.nan_to_num(read.credits[used]))
         self._probability.append(read.inclusion[used])
-        self._shown.append(read.chosen[used])
+        self._chosen.append(read.chosen[used])
         self._in_target.append(in_target[used])
         if predicted is not None:
             self._predicted.append(predicted[used])
@@ -102,21 +102,24 @@ class RecordSample:
         """Return the terms of item estimators; a constant model is the mean reward of other READs' records."""
         empty = np.zeros(0)
         decision = np.concatenate([empty.astype(np.int64), *self._decision])
-        rewards, shown = np.concatenate([empty, *self._rewards]), np.concatenate([empty, *self._shown]).astype(np.bool_)
+        rewards, chosen = (
+            np.concatenate([empty, *self._rewards]),
+            np.concatenate([empty, *self._chosen]).astype(np.bool_),
+        )
         return item_terms(
             self._inside,
             decision,
             rewards,
             np.concatenate([empty, *self._probability]),
-            shown,
+            chosen,
             np.concatenate([empty, *self._in_target]).astype(np.bool_),
-            np.concatenate(self._predicted) if self._predicted else _others(self._inside, decision, rewards, shown),
+            np.concatenate(self._predicted) if self._predicted else _others(self._inside, decision, rewards, chosen),
         )
 
 
-def _others(decisions: int, decision: NDArray[np.int64], rewards: Numbers, shown: NDArray[np.bool_]) -> Numbers:
+def _others(decisions: int, decision: NDArray[np.int64], rewards: Numbers, chosen: NDArray[np.bool_]) -> Numbers:
     """Return for each record (m,) the mean reward of the records that other decisions showed."""
-    sums = np.bincount(decision, rewards * shown, decisions)
-    sizes = np.bincount(decision, shown, decisions)
+    sums = np.bincount(decision, rewards * chosen, decisions)
+    sizes = np.bincount(decision, chosen, decisions)
     means: Numbers = ((sums.sum() - sums) / np.maximum(sizes.sum() - sizes, 1))[decision]
     return means

@@ -51,10 +51,17 @@ def explain(
     tried = _tried(row.arguments, decision)
     outdated = _outdated(row.arguments, decision)
     displaced = {**_put_ahead(decision, fixed, outdated), **tried}
-    found = Explanation(decision=decision, contributions=contributions, fixed=fixed, displaced=displaced, texts=texts)
+    found = Explanation(
+        decision=decision,
+        contributions=contributions,
+        fixed=fixed,
+        displaced=displaced,
+        outdated=outdated,
+        texts=texts,
+    )
     updated = decision.operation is Operation.WRITE and decision.action is Action.UPDATE
     facts = dict.fromkeys(record.key for record in rows.values() if updated and record.key)
-    return replace(found, lines=(*_head(decision), *_body(found, tried, outdated, facts)))
+    return replace(found, lines=(*_head(decision), *_body(found, tried, facts)))
 
 
 def _put_ahead(decision: Decision, fixed: Mapping[str, float], outdated: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -81,11 +88,10 @@ def _tried(arguments: Mapping[str, Any], decision: Decision) -> dict[str, tuple[
     return {ids[position]: displaced for position in sorted(taken - own)}
 
 
-def _outdated(arguments: Mapping[str, Any], decision: Decision) -> dict[str, str]:
-    """Return which records were chosen, but held no longer, each with the one that says so, "" if that is always shown."""
-    ids = {candidate.position: candidate.record_id for candidate in decision.candidates}
-    found = outdated_of(arguments)
-    return {ids[old]: "" if new is None else ids.get(new, "") for old, new in found.items() if ids.get(old)}
+def _outdated(arguments: Mapping[str, Any], decision: Decision) -> dict[str, str | None]:
+    """Return which records were chosen, but held no longer, each with the one that says so."""
+    ids = [candidate.record_id for candidate in decision.candidates]
+    return {ids[old]: None if new is None else ids[new] for old, new in outdated_of(arguments).items()}
 
 
 def _contributions(policy: Policy | None, decision: Decision) -> dict[str, dict[str, float]]:
@@ -123,11 +129,9 @@ def _head(decision: Decision) -> tuple[str, ...]:
     )
 
 
-def _body(
-    found: Explanation, tried: Mapping[str, tuple[str, ...]], outdated: Mapping[str, str], facts: Collection[str]
-) -> tuple[str, ...]:
+def _body(found: Explanation, tried: Mapping[str, tuple[str, ...]], facts: Collection[str]) -> tuple[str, ...]:
     if found.decision.operation is Operation.READ:
-        return _read_lines(found, tried, outdated)
+        return _read_lines(found, tried)
     if found.decision.candidates:
         return (*_keep_lines(found), *_saw(found.decision))
     lines = [f"  {record_id}  {_short(text, 60)}" for record_id, text in found.texts.items()]
@@ -153,17 +157,15 @@ def _keep_lines(found: Explanation) -> list[str]:
     return lines
 
 
-def _read_lines(
-    found: Explanation, tried: Mapping[str, tuple[str, ...]], outdated: Mapping[str, str]
-) -> tuple[str, ...]:
+def _read_lines(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     shown = [c for c in found.decision.candidates if c.shown]
-    old = [c for c in found.decision.candidates if c.record_id in outdated]
+    old = [c for c in found.decision.candidates if c.record_id in found.outdated]
     passed = [c for c in found.decision.candidates if not c.shown and c not in old][:_SHOWN]
     lines = []
     for candidate in (*shown, *old, *passed):
         record, shares = candidate.record_id, found.contributions.get(candidate.record_id, {})
         mark = "tried " if record in tried else "shown " if candidate.shown else "passed"
-        mark = "older " if record in outdated else mark
+        mark = "older " if record in found.outdated else mark
         lines.append(
             f"  {mark} {sum(shares.values()):5.2f}  {_short(found.texts.get(record, '(deleted)'), 44):<44}  "
             f"{candidate.tokens:>3} tokens  {_parts(shares, found.fixed.get(record, 0.0))}{_earned(candidate)}"
@@ -171,9 +173,10 @@ def _read_lines(
         if record in found.displaced:
             instead = (_short(found.texts.get(i, "(deleted)"), 44) for i in found.displaced[record])
             lines.append(f"           in place of {'; '.join(instead) or 'nothing'}")
-        if record in outdated:
-            newer = found.texts.get(outdated[record], "what every recall begins with")
-            lines.append(f"           holds no longer, by {_short(newer, 60)}")
+        if record in found.outdated:
+            newer = found.outdated[record]
+            says = "what every recall begins with" if newer is None else found.texts[newer]
+            lines.append(f"           holds no longer, by {_short(says, 60)}")
     return tuple(lines)
 
 

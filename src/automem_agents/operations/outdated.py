@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from automem_agents.clock import to_micros
 from automem_agents.journal import records
 from automem_agents.memory_schema import PINNED
 from automem_agents.operations.changes import NEAR, chances, may_be_superseded, may_supersede
@@ -74,10 +75,11 @@ def _may_replace(newer: tuple[int, MemoryRecord], older: tuple[int, MemoryRecord
 
 
 def _vectors(store: MemoryStore, namespace: Namespace, seqs: Collection[int]) -> dict[int, Floats]:
-    with store.journal.read() as connection:
+    with store.journal.look() as connection:
         packed = records.vectors_by_seq(connection, namespace.key, sorted(seqs))
     return {seq: np.frombuffer(vector, "<f4") for seq, vector in packed.items()}
 
 
 def _statement(record: MemoryRecord) -> Statement:
-    return Statement(record.speaker, record.text, record.date_text or "")
+    occurred_at = None if record.occurred_at is None else to_micros(record.occurred_at)
+    return Statement(record.speaker, record.text, records.label_of(occurred_at, record.date_text))

@@ -44,9 +44,22 @@ def test_what_a_newer_record_says_has_changed_is_left_out(memory: MemoryControll
     assert OLD not in recall.text
     assert recall.tokens == memory.store.counter.count(recall.text)
     assert OLD in [record.text for record in memory.records(limit=None)]  # nothing is superseded
-    explained = str(memory.explain(recall.token))
+    explanation = memory.explain(recall.token)
+    ids = {record.text: record.id for record in memory.records(limit=None)}
+    assert explanation.outdated == {ids[OLD]: ids[NEW]}
+    explained = str(explanation)
     assert "; 1 left out as outdated" in explained
     assert f"holds no longer, by {NEW}" in explained
+
+
+def test_with_what_said_so_goes_that_it_was_left_out(memory: MemoryController) -> None:
+    recall = told(memory, OLD, NEW)
+    (new,) = (record.id for record in memory.records(limit=None) if record.text == NEW)
+    memory.delete(new)
+    explanation = memory.explain(recall.token)
+    assert explanation.outdated == {}  # the decision keeps nothing of a record that is deleted
+    assert OLD not in str(explanation)
+    assert OLD in texts(memory.recall(QUERY))
 
 
 def test_where_the_newer_one_is_not_shown_the_older_one_is(memory: MemoryController) -> None:
@@ -100,7 +113,9 @@ def test_it_was_not_shown_and_earns_nothing(memory: MemoryController) -> None:
         run.observe([{"role": "assistant", "content": "It happens at 11."}], remember=False)
     memory.feedback(recall.token, 1.0)
     memory.flush()
-    older = next(c for c in memory.explain(recall.token).decision.candidates if c.record_id not in _ids(recall))
+    (outdated,) = memory.explain(recall.token).outdated
+    assert memory.get(outdated).text == OLD
+    older = next(c for c in memory.explain(recall.token).decision.candidates if c.record_id == outdated)
     assert not older.shown
     assert older.reward is None
     assert {record.recalled for record in memory.records(limit=None) if record.text == OLD} == {0}
@@ -163,6 +178,7 @@ def test_what_was_chosen_is_its_own_target(open_memory: Open) -> None:
             sets.add(logged, own, None)
             by_record.add(logged, own, None)
     assert sum(sets._is_target) >= 30  # the policy's own set in nine of ten
+    assert by_record.out_of_support == 0
     (left_out,) = outdated_of(decision.arguments)
     assert logged.chosen[left_out]
     assert not logged.shown[left_out]
@@ -183,7 +199,3 @@ def test_of_several_changes_only_the_last_is_shown(memory: MemoryController) -> 
     explained = str(memory.explain(recall.token))
     assert f"holds no longer, by {water}" in explained
     assert f"holds no longer, by {tea}" in explained
-
-
-def _ids(recall: Recall) -> set[str]:
-    return {hit.record.id for hit in recall.hits}

@@ -86,9 +86,10 @@ class StaleRow:
     Attributes:
         group: seen or held templates, or all.
         measure: ``current`` value shown, ``superseded`` value shown, ``false_update`` by a trap, old value in the
-            ``history``, ``duplicate`` among live records, ``injected`` text stored.
+            ``history``, ``duplicate`` among live records, ``injected`` text stored; of another fact what was
+            ``left_out`` as outdated.
         after: further turns between the change and the question; None for all together.
-        share: of ``n`` recalls, traps, changes, records or injections.
+        share: of ``n`` recalls, traps, changes, records, injections or records left out.
         low, high: bootstrap interval over templates; ``low_t``, ``high_t`` Student's t.
         perfect: number of the ``templates`` where nothing went wrong.
     """
@@ -228,7 +229,15 @@ class _Listener:
         ]
         self._tally.note("current", changed.name, not all(map(self._is_answer, shown)), after=after)
         self._tally.note("superseded", changed.name, bool(stale), after=after)
+        self._judge(recall.token, changed.name)
         self._recalled = recall.text
+
+    def _judge(self, token: str, name: str) -> None:
+        """Count what a recall left out as outdated, and which of it was no older statement of the same fact."""
+        for old, new in self._memory.explain(token, user_id=self._user).outdated.items():
+            pair = [self._told[self._source(self._get(record_id))] for record_id in (old, new) if record_id]
+            right = len({told.name for told in pair}) == 1 and all(told.kind == "statement" for told in pair)
+            self._tally.note("left_out", name, not right)
 
     def _source(self, record: MemoryRecord) -> int:
         """Return the position of the turn that a record comes from."""
