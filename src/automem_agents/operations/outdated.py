@@ -67,6 +67,7 @@ def _may_replace(newer: tuple[int, MemoryRecord], older: tuple[int, MemoryRecord
         and before.speaker.casefold() == record.speaker.casefold()
         and before.kind != PINNED
         and not before.segment
+        and (record.key is None or is_found(record.key))  # a caller's key says by itself what it takes the place of
         and (before.key is None or (is_found(before.key) and record.key in (None, before.key)))
         and record.trust >= before.trust
         and record.valid_from >= before.valid_from

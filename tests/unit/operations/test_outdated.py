@@ -86,6 +86,7 @@ def test_searches_and_listings_have_all(memory: MemoryController) -> None:
         (OLD, "The standup happens at 11"),  # says of no change
         ({"content": OLD, "kind": "pinned"}, NEW),
         ({"content": OLD, "key": "standup"}, NEW),  # a fact that the caller named
+        (OLD, {"content": NEW, "key": "standup"}),
         ({"content": OLD, "name": "Bob"}, {"content": NEW, "name": "Ada"}),
         ("Press 3 is running at full speed", "Press 2 is idle now, the standup is over"),
     ],
@@ -143,7 +144,7 @@ def test_a_recall_that_explored_can_still_be_evaluated(open_memory: Open) -> Non
     memory = open_memory(user_id="ada")
     for each in (*TALK, *(f"The harbour was full on day {day}" for day in range(9)), OLD, NEW):
         memory.observe({"role": "user", "content": each})
-    policy = ExploringPolicy(RulesPolicy(), Explorer(epsilon=1.0, near=1.0))
+    policy = ExploringPolicy(RulesPolicy(), Explorer(epsilon=1.0, near=1.0, seeds=iter(range(1000)).__next__))
     left_out = 0
     for number in range(12):
         request = ReadRequest(Namespace("ada"), f"{QUERY} In the harbour? {number}", 90, None, None)
@@ -162,11 +163,12 @@ def test_what_was_chosen_is_its_own_target(open_memory: Open) -> None:
     memory = open_memory(user_id="ada")
     for each in (*TALK, *(f"The harbour was full on day {day}" for day in range(9)), OLD, NEW):
         memory.observe({"role": "user", "content": each})
-    policy = ExploringPolicy(RulesPolicy(), Explorer(epsilon=0.1, near=1.0))
+    policy = ExploringPolicy(RulesPolicy(), Explorer(epsilon=0.1, near=1.0, seeds=iter(range(1000)).__next__))
+    left_out = 0
     for number in range(40):
         request = ReadRequest(Namespace("ada"), f"{QUERY} In the harbour? {number}", 90, None, None)
         recall, decision = read(memory.store, policy, request)
-        assert outdated_of(decision.arguments)
+        left_out += bool(outdated_of(decision.arguments))
         memory._log.add(request.namespace, decision)
         memory.feedback(recall.token, 1.0)
     memory.flush()
@@ -179,9 +181,7 @@ def test_what_was_chosen_is_its_own_target(open_memory: Open) -> None:
             by_record.add(logged, own, None)
     assert sum(sets._is_target) >= 30  # the policy's own set in nine of ten
     assert by_record.out_of_support == 0
-    (left_out,) = outdated_of(decision.arguments)
-    assert logged.chosen[left_out]
-    assert not logged.shown[left_out]
+    assert left_out >= 30
 
 
 def test_of_several_changes_only_the_last_is_shown(memory: MemoryController) -> None:
