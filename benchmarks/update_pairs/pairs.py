@@ -48,14 +48,16 @@ class Pair:
     features: list[float]
 
 
-def own_changes() -> list[Template]:
-    """Return the facts of ``changes.txt``."""
+def own_changes(file: str = "changes.txt") -> list[Template]:
+    """Return the facts of a file."""
     found = []
-    for number, line in enumerate((HERE / "changes.txt").read_text("utf-8").splitlines()[1:]):
-        first, then, values = (part.strip() for part in line.split("|"))
+    for number, line in enumerate((HERE / file).read_text("utf-8").splitlines()[1:]):
+        first, then, values, question = (part.strip() for part in line.split("|"))
         ways = [tuple(way.strip().replace("{}", "{value}") for way in some.split(" / ")) for some in (first, then)]
         named = tuple(value.strip() for value in values.split(","))
-        found.append(Template(name=f"own-{number}", kind="own", question="", first=ways[0], then=ways[1], values=named))
+        found.append(
+            Template(name=f"{file}-{number}", kind="own", question=question, first=ways[0], then=ways[1], values=named)
+        )
     return found
 
 
@@ -121,10 +123,10 @@ def _world(
         older, was, now = drawn[fact.name][:3]
         if random.random() < _STALE:  # an older statement that was not superseded
             line = random.choice(fact.first)
-            live.append(_said(fact, line, older))
+            live.append(statement(fact, line, older))
         line = random.choice((*fact.first, *fact.then) if random.random() < 0.5 else fact.first)
-        live.append(_said(fact, line, was, older))
-        new.extend(_said(fact, line, now, was) for line in fact.then)
+        live.append(statement(fact, line, was, older))
+        new.extend(statement(fact, line, now, was) for line in fact.then)
     for trap in traps:
         if trap.about in known and random.random() < _STALE:
             live.append(Said("user", trap.then.format(value=random.choice(known[trap.about].values))))
@@ -137,7 +139,7 @@ def _world(
     return live, new
 
 
-def _said(fact: Template, line: Line, value: str, old: str = "") -> Said:
+def statement(fact: Template, line: Line, value: str, old: str = "") -> Said:
     return Said(role_of(line), text_of(line, value, old), fact.name, value)
 
 

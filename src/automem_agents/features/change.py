@@ -50,7 +50,7 @@ def _words(of: str) -> frozenset[str]:
     return frozenset(of.split())
 
 
-_FUNCTION = frozenset(
+FUNCTION_WORDS = frozenset(
     terms(
         "i me my mine we us our you your he him his she her they them its this that these those am is are was were be been"
         " being do does did done have has had having get got go goes went gone going can could will would should must may"
@@ -185,13 +185,13 @@ def view(text: str) -> View:
     text = without_opening(text)
     order = terms(text)
     stems = frozenset(order)
-    content = stems - _FUNCTION
+    content = stems - FUNCTION_WORDS
     verb = _VERB.search(text)
     beginning = text[: verb.start()] if verb else ""
     words = [word.lower().removesuffix("'s").removesuffix("’s") for word in _WORDS.findall(text)]
     return View(
         content=content,
-        subject=frozenset(terms(beginning)) - _FUNCTION,
+        subject=frozenset(terms(beginning)) - FUNCTION_WORDS,
         ids=frozenset(_NUMBER.findall(beginning)),
         end=next((word for word in reversed(order) if word in content), ""),
         topics=frozenset(at for at, topic in enumerate(_TOPICS) if not topic.isdisjoint(stems)),
@@ -245,14 +245,14 @@ def change_features(new: str, old: str, cosine: float, held_by: HeldBy) -> list[
     now, changed, is_new = says_changed(new)
     went = replaced_value(new)
     rarest = max((rare[word] for word in shared), default=0.0)
-    of_old = _share(shared, theirs.content, rare)
+    of_old = share(shared, theirs.content, rare)
     return [
         1.0,
         cosine,
         min(len(shared), _MOST) / _MOST,
         float(not shared),
         of_old,
-        _share(shared, mine.content, rare),
+        share(shared, mine.content, rare),
         rarest,
         rarest**2,
         rarest * of_old,
@@ -278,6 +278,7 @@ def _part(some: frozenset[str], of: frozenset[str]) -> float:
     return len(some & of) / len(some) if some else 0.0
 
 
-def _share(some: Collection[str], of: Collection[str], rare: dict[str, float]) -> float:
+def share(some: Collection[str], of: Collection[str], rare: dict[str, float]) -> float:
+    """Return the part of the rarity of words that some of them have."""
     total = sum(rare[word] for word in of)
     return sum(rare[word] for word in some) / total if total else 0.0

@@ -5,14 +5,11 @@ Rules say which pairs are allowed, a small model that comes with the package how
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from functools import cache, lru_cache
-from importlib.resources import files
-from math import exp
-from typing import NamedTuple
+from functools import lru_cache
 
 from automem_agents.features.change import CHANGE, HeldBy, change_features, says_changed, view
+from automem_agents.operations.chooser import Chooser, shipped
 from automem_agents.operations.same import Statement
 from automem_agents.text.facts import MOST_CHARS, replaced_value
 
@@ -21,28 +18,9 @@ NEAR = 0.2  # cosine below which they have nothing to do with it
 _LONGEST = 20  # words of a record that may be superseded so: of a longer one too much would be lost
 
 
-class Chooser(NamedTuple):
-    """A linear model of the log odds that a text supersedes a record.
-
-    Attributes:
-        weights: (d,) of the features ``CHANGE``.
-        least: probability from which it does.
-    """
-
-    weights: tuple[float, ...]
-    least: float
-
-    def probability(self, new: str, old: str, cosine: float, held_by: HeldBy) -> float:
-        """Return how likely it is that ``new`` supersedes ``old``, see ``change_features``."""
-        features = change_features(new, old, cosine, held_by)
-        return 1 / (1 + exp(-sum(w * x for w, x in zip(self.weights, features, strict=True))))
-
-
-@cache
 def chooser() -> Chooser:
-    """Return the model that comes with the package; ``benchmarks/update_chooser`` makes it."""
-    found = json.loads((files("automem_agents.operations") / "update_chooser.json").read_bytes())
-    return Chooser(tuple(found["weights"][name] for name in CHANGE.names), found["least"])
+    """Return the model that chooses what an UPDATE supersedes; ``benchmarks/update_chooser.py`` makes it."""
+    return shipped("update_chooser", CHANGE)
 
 
 def may_supersede(new: str) -> bool:
@@ -84,7 +62,7 @@ def chances(
 ) -> dict[int, float]:
     """Return how likely it is that each of some records, given with its cosine, is superseded; of those that may be."""
     return {
-        seq: chooser().probability(new.text, old.text, cosine, held_by)
+        seq: chooser().chance(change_features(new.text, old.text, cosine, held_by))
         for seq, (old, cosine) in near.items()
         if old.speaker.casefold() == new.speaker.casefold() and may_be_superseded(new.text, old.text)
     }

@@ -58,7 +58,7 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
     seen, features = described(sees, found)
     choice = policy.read(ReadProblem(seen.names, features, packer, request.namespace.key, may_explore=True))
     by_seq = fetch(store, request.namespace, [*always.seqs, *found.seqs[choice.shown].tolist()])
-    gone = outdated(store, request.namespace, by_seq, always.seqs) if store.settings.hide_outdated else {}
+    gone = _outdated(store, request, found, choice, by_seq) if store.settings.hide_outdated else {}
     holding = {seq: record for seq, record in by_seq.items() if seq not in gone}
     recall = _show(store, request, found, choice, nonce, always, holding)
     shown = [hit for hit in recall.hits if hit.seq not in always.seqs]
@@ -89,6 +89,13 @@ def read(store: MemoryStore, policy: Policy, request: ReadRequest) -> tuple[Reca
         seed=None if exploration is None else exploration.seed,
     )
     return recall, decision
+
+
+def _outdated(
+    store: MemoryStore, request: ReadRequest, found: Candidates, choice: ReadChoice, by_seq: Mapping[int, MemoryRecord]
+) -> dict[int, int]:
+    cosines = dict(zip(found.seqs[choice.shown].tolist(), found.dense[choice.shown].tolist(), strict=True))
+    return outdated(store, request.namespace, request.query, by_seq, cosines)
 
 
 def _decides_by(policy: Policy, namespace: int, found: Candidates) -> str:

@@ -173,7 +173,7 @@ def test_any_texts_have_finite_features_and_a_probability(new: str, old: str, co
     features = change_features(new, old, cosine, held_by)
     assert len(features) == len(CHANGE.names)
     assert np.isfinite(features).all()
-    assert 0 <= chooser().probability(new, old, cosine, held_by) <= 1
+    assert 0 <= chooser().chance(features) <= 1
     assert not may_supersede(new + "?")
     assert not may_be_superseded(NEW, old + " or not")
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 from exploring import ExploringPolicy
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from automem_agents import MemoryController, MemorySchema
+from automem_agents.embedders import WordLlamaEmbedder
+from automem_agents.features.change import view
+from automem_agents.features.outdated import OUTDATED, Fitting, outdated_features
 from automem_agents.journal.decisions import candidates_of
 from automem_agents.journal.schema import decisions
 from automem_agents.learning.logged import LoggedRead, rewarded_reads
 from automem_agents.learning.samples import RecordSample, SetSample
+from automem_agents.operations.outdated import chooser, outdated
+from automem_agents.operations.questions import question_of
 from automem_agents.operations.read import ReadRequest, read
 from automem_agents.operations.replay import logged_packer, outdated_of
 from automem_agents.policies import RulesPolicy
@@ -22,9 +33,21 @@ from automem_agents.types import Namespace, Recall
 
 Open = Callable[..., MemoryController]
 
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 OLD, NEW = "Our standup is at 9:30 in room Oslo", "The standup happens at 11 now"
 TALK = ("I like hiking in the Alps", "Priya is allergic to cats", "The train to Bern was late")
 QUERY = "When is the standup?"
+
+
+@pytest.fixture
+def open_memory(open_memory: Open) -> Open:
+    """Open memories that find what has the same meaning, as they are by default."""
+    return partial(open_memory, embedder=WordLlamaEmbedder())
+
+
+@pytest.fixture
+def memory(open_memory: Open) -> MemoryController:
+    return open_memory(user_id="ada")
 
 
 def told(memory: MemoryController, *said: str | Mapping[str, object]) -> Recall:
@@ -84,11 +107,12 @@ def test_searches_and_listings_have_all(memory: MemoryController) -> None:
     [
         (OLD, "The standup might happen at 11 now"),  # in doubt
         (OLD, "The standup happens at 11"),  # says of no change
+        ("We think of the standup at 9:30 in room Oslo", NEW),
         ({"content": OLD, "kind": "pinned"}, NEW),
         ({"content": OLD, "key": "standup"}, NEW),  # a fact that the caller named
         (OLD, {"content": NEW, "key": "standup"}),
         ({"content": OLD, "name": "Bob"}, {"content": NEW, "name": "Ada"}),
-        ("Press 3 is running at full speed", "Press 2 is idle now, the standup is over"),
+        ({"content": OLD, "role": "user"}, {"content": NEW, "role": "tool"}),  # knows less of it than the user does
     ],
 )
 def test_what_may_still_hold_is_shown(
@@ -197,5 +221,84 @@ def test_of_several_changes_only_the_last_is_shown(memory: MemoryController) -> 
     assert water in texts(recall)
     assert not {coffee, tea} & set(texts(recall))
     explained = str(memory.explain(recall.token))
-    assert f"holds no longer, by {water}" in explained
-    assert f"holds no longer, by {tea}" in explained
+    assert explained.count(f"holds no longer, by {water}") == 2
+
+
+ACCOUNTANT = "The meeting with the accountant is on Friday"
+
+
+@pytest.mark.parametrize(
+    ("query", "old", "new"),
+    [
+        ("When is the meeting with the accountant?", ACCOUNTANT, "I moved the meeting with the lawyer to Monday"),
+        ("Is press 3 running?", "Press 3 is running at full speed", "Press 2 is running slowly now"),
+        ("When was the standup?", OLD, NEW),
+        ("When did the standup happen before?", OLD, NEW),
+        ("Tell me about the standup", OLD, NEW),
+        ("Which guitars do I have?", "I have a guitar from Spain", "I have a new guitar from Japan"),
+    ],
+)
+def test_an_older_one_answers_another_question(memory: MemoryController, query: str, old: str, new: str) -> None:
+    told(memory, old, new)
+    recall = memory.recall(query)
+    assert {old, new} <= set(texts(recall))
+    assert memory.explain(recall.token).outdated == {}
+
+
+def test_a_user_knows_better_than_a_tool(memory: MemoryController) -> None:
+    recall = told(memory, {"role": "tool", "content": OLD}, NEW)
+    assert NEW in texts(recall)
+    assert OLD not in texts(recall)
+
+
+@pytest.mark.parametrize(
+    ("query", "new", "another"),
+    [
+        ("What is Tom's address?", "Lisa's new address is 4 Mill Lane", True),
+        ("What is Tom's address?", "Tom has moved to 4 Mill Lane", False),
+        ("Does Tom still run ticket 77 with Lisa?", "Tom runs ticket 78 with Lisa now", True),
+        ("What is the address of Tom?", "My new address is 4 Mill Lane", True),
+        ("What is the address?", "My new address is 4 Mill Lane", False),
+    ],
+)
+def test_what_lacks_the_name_in_question_is_of_another_fact(query: str, new: str, another: bool) -> None:
+    question = question_of(query)
+    assert question is not None
+    old = "Tom has ticket 77, his address is 9 Oak Street"
+    assert question.is_of_another(view(new).content, view(old).content) is another
+
+
+@pytest.mark.parametrize(("fit", "left_out"), [(0.9, True), (0.49, False), (-0.1, False)])
+def test_what_fits_the_question_less_than_half_as_well_stays(
+    memory: MemoryController, fit: float, left_out: bool
+) -> None:
+    told(memory, OLD, NEW)
+    old, new = (hit for text in (OLD, NEW) for hit in memory.search(QUERY, top_k=10) if hit.record.text == text)
+    shown = {hit.seq: hit.record for hit in (old, new)}
+    gone = outdated(memory.store, Namespace("ada"), QUERY, shown, {old.seq: fit, new.seq: 1.0})
+    assert gone == ({old.seq: new.seq} if left_out else {})
+
+
+def test_the_weights_are_what_the_script_makes() -> None:
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import outdated_chooser
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    made, shipped = outdated_chooser.weights(), json.loads(outdated_chooser.WEIGHTS.read_text("utf-8"))
+    assert (made["features"], made["least"]) == (shipped["features"], shipped["least"])
+    assert shipped["features"] == OUTDATED.id
+    assert made["weights"] == pytest.approx(shipped["weights"], abs=0.01)
+
+
+@given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=100), st.floats(-1, 1), st.floats(-1, 1))
+def test_any_texts_have_finite_features_and_a_chance(new: str, old: str, query: str, cosine: float, fit: float) -> None:
+    def held_by(words: object) -> dict[str, int]:
+        return dict.fromkeys(words, 2)  # type: ignore[call-overload, no-any-return]
+
+    asked = question_of(query)
+    content = frozenset[str]() if asked is None else asked.content
+    features = outdated_features(content, Fitting(new, fit), Fitting(old, 1.0), cosine, held_by)
+    assert len(features) == len(OUTDATED.names)
+    assert np.isfinite(features).all()
+    assert 0 <= chooser().chance(features) <= 1
