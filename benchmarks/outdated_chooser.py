@@ -57,7 +57,7 @@ def check() -> None:
         found = fitted(*seen_parts(half), asked()[half::2])
         rows, labels = asked_pairs(*seen_parts(1 - half), asked()[1 - half :: 2], together(), MEMORIES, seed=2)
         chances = 1 / (1 + np.exp(-(rows @ found)))
-        for least in (0.1, 0.2, 0.25, 0.3, 0.5):
+        for least in (0.2, 0.3, 0.4, 0.5):
             out = chances >= least
             right, wrong = int((out & labels).sum()), int((out & ~labels).sum())
             print(

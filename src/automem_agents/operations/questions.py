@@ -69,7 +69,7 @@ def question_of(text: str) -> Question | None:
         >>> question_of("Where did I live before?"), question_of("Which ports do we use?"), question_of("Who are my friends?")
         (None, None, None)
         >>> sorted(question_of("Which bus do I take to the office?").content)
-        ['bu', 'offic']
+        ['bus', 'offic']
     """
     if _PAST.search(text) or _SEVERAL.search(text):
         return None
