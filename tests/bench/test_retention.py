@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from automem_agents.bench.dataset import Conversation
+from automem_agents.bench.learning.offline import NAMES
 from automem_agents.bench.retention.admission import Kept, Reader, admission, chosen, steps, wanted
 from automem_agents.bench.retention.arms import EVERYTHING, MODELS, Values, by_use
-from automem_agents.bench.retention.heard import Heard, hear
+from automem_agents.bench.retention.heard import Embedded, Heard, hear
 from automem_agents.bench.retention.rows import rows_of
+from automem_agents.bench.retention.trained_reader import TrainedReaders
 from automem_agents.features import WRITE
 from automem_agents.protocols import Ints
 from automem_agents.testing import HashEmbedder
@@ -130,6 +132,48 @@ def test_a_model_of_one_source_does_not_see_the_other(heard: list[Heard]) -> Non
     assert np.array_equal(alone.of("linear", heard[0], "turns"), together.of("linear", heard[0], "turns"))
     mixed = together.of("linear-mixed", heard[0], "turns")
     assert not np.array_equal(alone.of("linear-mixed", heard[0], "turns"), mixed)
+
+
+def _readers(heard: Sequence[Heard]) -> TrainedReaders:
+    return TrainedReaders(heard, Embedded(HashEmbedder(64)), 100, 0)
+
+
+def test_a_trained_reader_recalls_what_was_kept_within_its_budget(heard: list[Heard]) -> None:
+    one, readers = heard[0], _readers(heard)
+    kept = np.array([0, 3, 4, 5])
+    shown = readers.shown("linear", one, kept)
+    assert len(shown) == len(one.evidence)
+    assert 0 in {turn for turns in shown for turn in turns} <= set(kept.tolist())
+    assert all(sum(one.costs[turn] for turn in turns) <= 100 for turns in shown)
+    assert readers.shown("linear", one, np.array([], np.int64)) == [[] for _ in one.evidence]
+
+
+def test_a_reader_never_learns_from_what_it_is_used_on(heard: list[Heard]) -> None:
+    first, second, other = heard[0], heard[1], heard[3]
+    whole = first.talk
+    wrong = tuple(q.model_copy(update={"evidence": (f"c{number}",)}) for number, q in enumerate(whole.questions))
+    misled = Conversation(id=whole.id, source=whole.source, sessions=whole.sessions, questions=wrong)
+    changed = Heard(misled, first.costs, first.features)
+    before, after = _readers(heard), _readers([changed, *heard[1:]])
+    rows = np.random.default_rng(0).normal(size=(9, len(NAMES)))
+
+    def the_same(talk: str) -> bool:
+        return np.array_equal(*(readers.score("linear", talk)(rows) for readers in (before, after)))
+
+    assert the_same(first.talk.id)
+    assert not the_same(second.talk.id)
+    assert the_same(other.talk.id)  # of another source
+
+
+def test_what_reads_is_on_the_row(heard: list[Heard]) -> None:
+    rows = rows_of(_done(heard[:3], ["rules", "rules+linear"], [50, 100]), wanted(heard))
+    assert {(row.system, row.reader) for row in rows} == {
+        (EVERYTHING, "rules"), ("rules", "rules"), ("rules+linear", "linear"),
+    }  # fmt: skip
+    kept = {(row.system, row.kept, row.unit): row for row in rows}
+    for unit in ("turns", "tokens"):
+        assert kept["rules", 50, unit].evidence_kept == kept["rules+linear", 50, unit].evidence_kept
+        assert kept["rules", 100, unit].recall == kept[EVERYTHING, 100, unit].recall
 
 
 def test_facts_are_told_from_chatter(heard: list[Heard]) -> None:

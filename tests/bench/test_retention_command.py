@@ -86,6 +86,10 @@ def test_a_recovery_needs_conversations() -> None:
     ("arguments", "message"),
     [
         (("--systems", "best"), "unknown system 'best'"),
+        (("--systems", "linear+best"), "unknown system 'linear\\+best'.*linear\\+linear"),
+        (("--systems", "lru+linear"), "unknown system 'lru\\+linear'"),
+        (("--protocol", "churn", "--systems", "lru+linear"), "unknown system"),
+        (("--limit", "1", "--systems", "rules+linear"), "there is one only"),
         (("--protocol", "churn", "--systems", "linear"), "unknown system 'linear'"),
         (("--keep", "0"), "percentages from 1 to 100"),
         (("--keep", "half"), "percentages from 1 to 100"),

@@ -25,6 +25,7 @@ Fit = Callable[[Sequence[RankingExample], tuple[str, ...], int], Score]
 _LENGTH = ("length_z", "log_tokens_z")
 _USE = ("utility", "shown")
 _WRITE = ("keep_z", "digit", "names", "asks", "opener", "first_person", "time", "small_talk")
+NAMES = (FIXED, *LEARNABLE)
 ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "length-only": _LENGTH,
     "no-utility": tuple(name for name in LEARNABLE if name not in _USE),
@@ -96,12 +97,11 @@ def fitted(fitting: Fitting, setup: Setup) -> Lived:
     names = (FIXED, *ABLATIONS.get(fitting.ablation or "", LEARNABLE))
     learned = [_tables(setup, conversation) for conversation in stream.conversations]
     examples = [_example(table, names, fitting.labels, setup) for tables in learned for table in tables]
-    # what shows nothing wanted, or nothing else, teaches no order
-    score = MODELS[fitting.model]([e for e in examples if 0 < e.labels.sum() < len(e.labels)], names, setup.seed)
+    score = score_of(fitting.model, examples, names, setup.seed)
     for conversation in stream.frozen:
         talk = setup.talks[conversation]
         for question, table in zip(talk.scored, _tables(setup, conversation), strict=True):
-            ranked = table.ranked(score(_columns(table, names)))
+            ranked = table.ranked(score(columns_of(table, names)))
             costs = setup.costs[conversation]
             shown = score_ranking(ranked, question.evidence, costs, setup.plan.budgets, setup.plan.packing)
             lived.asked.append(
@@ -117,11 +117,17 @@ def fitted(fitting: Fitting, setup: Setup) -> Lived:
     return lived
 
 
+def score_of(model: str, examples: Sequence[RankingExample], names: tuple[str, ...], seed: int) -> Score:
+    """Fit a model to what teaches an order: not to what shows nothing wanted, or nothing else."""
+    return MODELS[model]([e for e in examples if 0 < e.labels.sum() < len(e.labels)], names, seed)
+
+
 def _tables(setup: Setup, conversation: str) -> list[Table]:
     return [setup.tables[question.id] for question in setup.talks[conversation].scored]
 
 
-def _columns(table: Table, names: tuple[str, ...]) -> NDArray[np.float64]:
+def columns_of(table: Table, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the columns (n, len(names)) of a table by which a model ranks."""
     kept = [LEARNABLE.index(name) for name in names[1:]]
     return np.concatenate([table.fixed[:, None], table.columns[:, kept]], axis=1)
 
@@ -131,4 +137,9 @@ def _example(table: Table, names: tuple[str, ...], labels: Labels, setup: Setup)
         order = np.argsort(-table.fixed, kind="stable")
         costs = [setup.costs[table.conversation][table.turns[i]] for i in order.tolist()]
         table = table.take(order[packed(costs, FEEDBACK_BUDGET)])
-    return RankingExample(_columns(table, names), table.gold.astype(np.float64), group=table.conversation)
+    return full_example(table, names)
+
+
+def full_example(table: Table, names: tuple[str, ...]) -> RankingExample:
+    """Return what a model learns from all candidates of a question."""
+    return RankingExample(columns_of(table, names), table.gold.astype(np.float64), group=table.conversation)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from automem_agents.bench.baselines import Scores, ranking
-from automem_agents.bench.retention.arms import EVERYTHING, USED, Unit, Values, by_use
+from automem_agents.bench.retention.arms import EVERYTHING, USED, Unit, Values, by_use, parted
 from automem_agents.bench.retention.heard import Embedded, Heard
+from automem_agents.bench.retention.trained_reader import TrainedReaders
 from automem_agents.bench.score import packed
 from automem_agents.bench.stats import Numbers
 from automem_agents.protocols import Embedder, Ints
@@ -59,11 +60,15 @@ def chosen(values: Numbers, costs: Ints, share: int, unit: Unit) -> Ints:
 
 
 class Reader:
-    """Recalls from what was kept, always by the same rule: that of ``rules`` in ``bench conversations``."""
+    """Recalls from what was kept, always by the same rule: that of ``rules`` in ``bench conversations``.
+
+    Args:
+        budget: tokens of a recall.
+    """
 
     def __init__(self, embedder: Embedder, budget: int = BUDGET) -> None:
-        self._embedder = Embedded(embedder)
-        self._budget = budget
+        self.embedder = Embedded(embedder)
+        self.budget = budget
 
     def shown(self, heard: Heard, kept: Ints, asked: slice = slice(None)) -> list[list[int]]:
         """Return the turns that are recalled for each scored question, or some of them."""
@@ -71,8 +76,8 @@ class Reader:
         if not len(kept):
             return [[] for _ in questions]
         costs = heard.costs[kept].tolist()
-        ranked = ranking(Scores(heard.only(kept), questions, costs, self._embedder).rules())
-        return [[int(kept[row[i]]) for i in packed([costs[j] for j in row], self._budget)] for row in ranked.tolist()]
+        ranked = ranking(Scores(heard.only(kept), questions, costs, self.embedder).rules())
+        return [[int(kept[row[i]]) for i in packed([costs[j] for j in row], self.budget)] for row in ranked.tolist()]
 
 
 def admission(
@@ -85,6 +90,7 @@ def admission(
 ) -> Iterator[Kept]:
     """Keep each share by each arm, and ask all questions of what was kept; everything is kept once for comparison."""
     values = Values(all_heard, seed)
+    trained = TrainedReaders(all_heard, reader.embedder, reader.budget, seed)
     for heard in all_heard:
         everything = np.arange(len(heard))
         shown = reader.shown(heard, everything)
@@ -97,8 +103,10 @@ def admission(
                     if arm in USED:
                         parts = list(_folds(arm, heard, shown, share, unit, reader))
                     else:
-                        kept = chosen(values.of(arm, heard, unit), heard.costs, share, unit)
-                        parts = [(kept, reader.shown(heard, kept), slice(None))]
+                        keeps, reads = parted(arm)
+                        kept = chosen(values.of(keeps, heard, unit), heard.costs, share, unit)
+                        recalled = trained.shown(reads, heard, kept) if reads else reader.shown(heard, kept)
+                        parts = [(kept, recalled, slice(None))]
                     yield kept_of(arm, heard, share, unit, parts)
                     on_step(1)
 

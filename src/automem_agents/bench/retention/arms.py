@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automem_agents.bench.learning.dice import dice
+from automem_agents.bench.learning.offline import MODELS as TRAINED
 from automem_agents.bench.retention.heard import Heard
 from automem_agents.bench.stats import Numbers
 from automem_agents.features import WRITE
@@ -112,6 +113,24 @@ MODELS: Mapping[str, Model] = {
     "boosting-mixed": Model(boosting, mixed=True),
 }
 ARMS = (*FIXED, *USED, *MODELS)
+READERS = tuple(TRAINED)
+
+
+def parted(arm: str) -> tuple[str, str | None]:
+    """Return what keeps, and the trained model that reads; None where the fixed rule does.
+
+    Examples:
+        >>> parted("linear+torch"), parted("linear")
+        (('linear', 'torch'), ('linear', None))
+    """
+    keeps, _, reads = arm.partition("+")
+    return keeps, reads or None
+
+
+def is_arm(arm: str) -> bool:
+    """Tell whether there is such an arm; what keeps by use is read by the rule whose use it counts."""
+    keeps, reads = parted(arm)
+    return keeps in ARMS and (reads is None or (reads in READERS and keeps not in USED))
 
 
 def default_arms() -> tuple[str, ...]:

@@ -30,6 +30,7 @@ _LOOKS = {
     "learned-warm": ("#009E73", "-", "p"),
     "permuted": ("#8C564B", "--", "x"),
     "linear": ("#D55E00", "-", "o"),
+    "linear+torch": ("#0072B2", "-", "h"),
     "linear-mixed": ("#8C564B", "-", "o"),
     "boosting": ("#009E73", "-", "p"),
     "boosting-mixed": ("#7A9A01", "-", "p"),

@@ -12,7 +12,7 @@ from automem_agents.bench.dataset import Conversation
 from automem_agents.bench.options import exact_counter, names_of, progress, wide_console
 from automem_agents.bench.report import write_json
 from automem_agents.bench.retention.admission import Kept, Reader, admission, steps, wanted
-from automem_agents.bench.retention.arms import ARMS, MODELS, RULES, default_arms
+from automem_agents.bench.retention.arms import ARMS, MODELS, READERS, RULES, USED, default_arms, is_arm, parted
 from automem_agents.bench.retention.churn import CHURN_ARMS, LFU, LRU, churn, churn_steps
 from automem_agents.bench.retention.heard import Heard, hear
 from automem_agents.bench.retention.online import ONLINE_MODES, online, online_steps
@@ -75,9 +75,11 @@ class Keeping:
         """What keeps."""
         there = PROTOCOLS[self.protocol].arms
         names = names_of("--systems", self.systems) if self.systems else PROTOCOLS[self.protocol].defaults()
-        unknown = [name for name in names if name not in there]
+        both = self.protocol == "admission"
+        unknown = [name for name in names if not (is_arm(name) if both else name in there)]
         if unknown:
-            raise InvalidInput(f"unknown system {unknown[0]!r}; there are {', '.join(there)}")
+            more = f"; all but {' and '.join(USED)} can be read by a model, as linear+{READERS[0]}" if both else ""
+            raise InvalidInput(f"unknown system {unknown[0]!r}; there are {', '.join(there)}{more}")
         return names
 
     @property
@@ -126,7 +128,9 @@ def _check_enough(talks: Sequence[Conversation], arms: Sequence[str]) -> None:
     sizes = Counter(talk.source for talk in talks)
     alone = [source for source, size in sizes.items() if size < 2]
     for arm in arms:
-        if arm in MODELS and (len(talks) < 2 or (alone and not MODELS[arm].mixed)):
+        keeps, reads = parted(arm)
+        mixed = reads is None and keeps in MODELS and MODELS[keeps].mixed
+        if (reads or keeps in MODELS) and (len(talks) < 2 or (alone and not mixed)):
             raise InvalidInput(
                 f"{arm} learns from other conversations, and of {(alone or list(sizes))[0]!r} there is one only; "
                 "give more of them, or choose other --systems"

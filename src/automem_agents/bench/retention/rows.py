@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automem_agents.bench.retention.admission import UNITS, Kept
-from automem_agents.bench.retention.arms import EVERYTHING, RULES
+from automem_agents.bench.retention.arms import EVERYTHING, RULES, parted
 from automem_agents.bench.stats import Estimate, Numbers, estimate, resamples
 from automem_agents.protocols import Ints
 
@@ -18,6 +18,7 @@ class RetentionRow:
     """An arm on a source; all intervals are over conversations.
 
     Attributes:
+        reader: what recalled: the fixed rule, or a model.
         kept: share of the turns or tokens, percent.
         evidence_kept: share of the links from questions to turns whose turn is kept.
         recall: mean over the questions of the share of their turns that came back.
@@ -34,6 +35,7 @@ class RetentionRow:
 
     source: str
     system: str
+    reader: str
     kept: int
     unit: str
     evidence_kept: float
@@ -94,6 +96,7 @@ def _row(
     return RetentionRow(
         source=mine[0].source,
         system=arm,
+        reader=parted(arm)[1] or RULES,
         kept=share,
         unit=unit,
         evidence_kept=evidence.mean,
