@@ -59,18 +59,26 @@ class ExactIndex:
 
     def upsert(self, seqs: Sequence[int], vectors: Floats) -> None:
         """Add or replace vectors."""
-        for seq, vector in zip(seqs, vectors, strict=True):
+        new: dict[int, int] = {}
+        for at, seq in enumerate(seqs):
             row = self._rows.get(seq)
             if row is None:
-                slot = self._slot_of(seq)
-                self._aligned = self._aligned and slot == len(self._seqs)
-                self._rows[seq] = len(self._seqs)
-                self._seqs.append(seq)
-                self._slots.append(slot)
-                self._matrix.append(vector)
+                new[seq] = at
             else:
-                self._matrix.view()[row] = vector
+                self._matrix.view()[row] = vectors[at]
                 self._changed(row)
+        if new:
+            self._add(list(new), vectors if len(new) == len(vectors) else vectors[list(new.values())])
+
+    def _add(self, seqs: Sequence[int], vectors: Floats) -> None:
+        first = len(self._seqs)
+        slots = [self._slot_of(seq) for seq in seqs]
+        rows = range(first, first + len(seqs))
+        self._aligned = self._aligned and slots == list(rows)
+        self._rows.update(zip(seqs, rows, strict=True))
+        self._seqs.extend(seqs)
+        self._slots.extend(slots)
+        self._matrix.extend(vectors)
 
     def remove(self, seqs: Sequence[int]) -> None:
         """Drop vectors; unknown seqs are passed over."""

@@ -42,6 +42,8 @@ class GrowingArray:
 
     def extend(self, rows: Any) -> None:
         """Append rows."""
+        if len(rows) == 1:
+            return self.append(rows[0])
         new = np.asarray(rows, self._data.dtype).reshape(-1, *self._shape)
         need = self._size + len(new)
         self._reserve(need)

@@ -68,7 +68,7 @@ class LexicalIndex:
         self._ids: dict[str, int] = {}
         self._slots: list[array[int]] = []
         self._counts: list[array[int]] = []
-        self._frequency: list[int] = []
+        self._removed: Counter[int] = Counter()  # how many of a term's documents are gone
         self._terms = GrowingArray(np.int32)  # of all documents, in order; a list of arrays would take twice as much
         self._ends = GrowingArray(np.int64)
         self._lengths = GrowingArray(np.float32)
@@ -83,14 +83,13 @@ class LexicalIndex:
         """Add a document and return its slot."""
         slot = len(self._ends)
         numbers: list[int] = []
-        ids, slots, counts, frequency = self._ids, self._slots, self._counts, self._frequency
+        ids, slots, counts = self._ids, self._slots, self._counts
         for term, count in Counter(terms).items():  # a large namespace spends most of its loading here
             number = ids.get(term)
             if number is None:
                 number = self._new(term)
             slots[number].append(slot)
             counts[number].append(count if count < _MOST else _MOST)
-            frequency[number] += 1
             numbers.append(number)
         self._terms.extend(numbers)
         self._ends.append(len(self._terms))
@@ -104,28 +103,28 @@ class LexicalIndex:
         number = self._ids[term] = len(self._ids)
         self._slots.append(array("i"))
         self._counts.append(array("H"))
-        self._frequency.append(0)
         self.nbytes += 350
         return number
 
     def remove(self, slot: int) -> None:
         """Take a document out of the statistics; its slot keeps a score that the caller must mask."""
         start = int(self._ends.view()[slot - 1]) if slot else 0
-        for term in self._terms.view()[start : self._ends.view()[slot]].tolist():
-            self._frequency[term] -= 1
+        self._removed.update(self._terms.view()[start : self._ends.view()[slot]].tolist())
         self._live -= 1
         self._total -= float(self._lengths.view()[slot])
 
     def rarity(self, term: str) -> float:
         """Return how much the documents that have a term stand out by it: its inverse document frequency in BM25."""
-        number = self._ids.get(term)
-        df = 0 if number is None else self._frequency[number]
+        df = self._frequency(term)
         return log1p((self._live - df + 0.5) / (df + 0.5))
 
     def held_by(self, terms: Iterable[str]) -> dict[str, int]:
         """Return how many documents have each term."""
-        numbers = {term: self._ids.get(term) for term in terms}
-        return {term: 0 if number is None else self._frequency[number] for term, number in numbers.items()}
+        return {term: self._frequency(term) for term in terms}
+
+    def _frequency(self, term: str) -> int:
+        number = self._ids.get(term)
+        return 0 if number is None else len(self._slots[number]) - self._removed.get(number, 0)
 
     def rarities(self, terms: Iterable[str]) -> dict[str, float]:
         """Return the rarity of each term as a share of that of a term that no document has.
@@ -142,8 +141,7 @@ class LexicalIndex:
     def match(self, terms: Sequence[str]) -> Match:
         """Look up the terms of a query."""
         rarities = {term: self.rarity(term) for term in terms}
-        ids, frequency = self._ids, self._frequency
-        found = [(t, number) for t in rarities if (number := ids.get(t)) is not None and frequency[number]]
+        found = [(term, self._ids[term]) for term in rarities if self._frequency(term)]
         if not found or not self._total:
             return Match(np.zeros(len(self), np.float32), rarities, {}, np.empty(0, np.int32))
         slots = [np.frombuffer(self._slots[number], np.int32) for _, number in found]  # let go of before they grow

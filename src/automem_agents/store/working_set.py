@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -119,7 +120,7 @@ class WorkingSet:
 
     def add(
         self,
-        rows: Iterable[RecordRow],
+        rows: Sequence[RecordRow],
         without_vector: Collection[int] = frozenset(),
         former: Mapping[int, str] = _NOTHING,
     ) -> None:
@@ -129,49 +130,59 @@ class WorkingSet:
             former: texts that a record took the place of: it is found by their words, too, since who says that
                 something changed often doesn't say what.
         """
-        for row in rows:
-            if row.seq in self._slot:
-                self.remove([row.seq])
-            self._add(row, former.get(row.seq, ""))
-            if row.seq not in without_vector:
-                self.exact.upsert([row.seq], np.frombuffer(row.vector, "<f4")[None])
-
-    def _add(self, row: RecordRow, former: str) -> None:
-        date = label_of(row.occurred_at, row.date_text)
-        words = terms(f"{row.speaker} {date}") + terms(row.text) + terms(words_of(row.key or ""))
-        slot = self._lexical.add(words + sorted(set(terms(former)).difference(words)))
-        self._in_order = self._in_order and (not slot or row.seq > int(self._seqs.view()[-1]))
-        self._slot[row.seq] = slot
-        self._alive.append(True)
-        self._seqs.append(row.seq)
-        self._tokens.append(row.tokens)
-        self._line_tokens.append(row.line_tokens)
-        self._keep.append(keep_value(row.text))
-        self._signs.append(signs_of(row))
-        self._use.append((min(row.recalled, _MOST), min(row.used, _MOST)))
-        self._around.append(_NONE)
-        self._prints.append(_number(row.fingerprint))
-        self._run.append(_NONE if row.run_id is None else self._runs.number(row.run_id))
-        self._kind.append(self._labels.number(kind_of(row.kind, row.key)))
-        self._key.append(_NONE if row.key is None else self._labels.number(row.key))
-        self._join_message(row)
-        self._date.append(self._number_date(date))
-        self._join_speaker(row.speaker)
-        self._join_session(slot, row.seq, row.session or row.run_id)
-        if row.role == "assistant":
-            self._assistant.add(row.seq)
+        if not rows:
+            return
+        self.remove([row.seq for row in rows if row.seq in self._slot])
+        dates = [label_of(row.occurred_at, row.date_text) for row in rows]
+        numbers = [self._number_date(date) for date in dates]
+        first = len(self._seqs)
+        for row, date in zip(rows, dates, strict=True):
+            self._lexical.add(_words(row, date, former.get(row.seq, "")))
+        seqs = [row.seq for row in rows]
+        self._in_order = self._in_order and all(a < b for a, b in pairwise([*self._seqs.view()[-1:].tolist(), *seqs]))
+        self._slot.update(zip(seqs, range(first, first + len(seqs)), strict=True))
+        self._add_columns(rows, numbers)
+        self._join_messages(rows)
+        self._join_sessions(rows, first)
+        self._assistant.update(row.seq for row in rows if row.role == "assistant")
+        self._add_vectors([row for row in rows if row.seq not in without_vector])
         self._keep_values = None
-        if slot % _COUNTED_EVERY == 0:
+        if (first - 1) // _COUNTED_EVERY != (first + len(rows) - 1) // _COUNTED_EVERY:
             self._nbytes = None
 
-    def _join_message(self, row: RecordRow) -> None:
-        """Add a segment's tokens to those of the message it was cut from."""
-        name = ((row.turn_seq or -row.seq) << 32) + row.position  # a tuple would take three times as much memory
-        number = self._messages.setdefault(name, len(self._message_tokens))
-        if number == len(self._message_tokens):
-            self._message_tokens.append(0)
-        self._message_tokens.view()[number] += row.tokens
-        self._message.append(number)
+    def _add_columns(self, rows: Sequence[RecordRow], dates: list[int]) -> None:
+        """Take in what stands in the rows themselves, column by column: row by row a large namespace loads slowly."""
+        self._alive.extend([True] * len(rows))
+        self._seqs.extend([row.seq for row in rows])
+        self._tokens.extend([row.tokens for row in rows])
+        self._line_tokens.extend([row.line_tokens for row in rows])
+        seen = [(keep_value(row.text), signs_of(row)) for row in rows]  # of one text after the other: cues are cached
+        self._keep.extend([keep for keep, _ in seen])
+        self._signs.extend([signs for _, signs in seen])
+        self._use.extend([(min(row.recalled, _MOST), min(row.used, _MOST)) for row in rows])
+        self._prints.extend([_number(row.fingerprint) for row in rows])
+        self._run.extend([_NONE if row.run_id is None else self._runs.number(row.run_id) for row in rows])
+        self._kind.extend([self._labels.number(kind_of(row.kind, row.key)) for row in rows])
+        self._key.extend([_NONE if row.key is None else self._labels.number(row.key) for row in rows])
+        self._date.extend(dates)
+        self._speaker.extend([self._number_speaker(row.speaker) for row in rows])
+
+    def _add_vectors(self, rows: Sequence[RecordRow]) -> None:
+        if rows:
+            vectors = np.frombuffer(b"".join([row.vector for row in rows]), "<f4").reshape(len(rows), -1)
+            self.exact.upsert([row.seq for row in rows], vectors)
+
+    def _join_messages(self, rows: Sequence[RecordRow]) -> None:
+        """Add the tokens of segments to those of the messages they were cut from."""
+        names = [
+            ((row.turn_seq or -row.seq) << 32) + row.position for row in rows
+        ]  # tuples would take three times as much
+        numbers = [self._messages.setdefault(name, len(self._messages)) for name in names]
+        self._message_tokens.extend([0] * (len(self._messages) - len(self._message_tokens)))
+        tokens = self._message_tokens.view()
+        for number, row in zip(numbers, rows, strict=True):
+            tokens[number] += row.tokens
+        self._message.extend(numbers)
 
     def _number_date(self, date: str) -> int:
         number = self.dates.number(date)
@@ -179,24 +190,27 @@ class WorkingSet:
             self.date_tokens.append(self._counter.count(date_line(date or "undated")))
         return number
 
-    def _join_speaker(self, speaker: str) -> None:
+    def _number_speaker(self, speaker: str) -> int:
         number = self.speakers.number(speaker)
         if number == len(self._speaker_counts):
             self._speaker_counts.append(0)
         self._speaker_counts[number] += 1
-        self._speaker.append(number)
+        return number
 
-    def _join_session(self, slot: int, seq: int, session: str | None) -> None:
-        if session is None:
-            self._session.append(_NONE)
-            return
-        number = self._sessions.number(session)
-        self._session.append(number)
-        if number == len(self._members):
-            self._members.append([])
-        members = self._members[number]
-        insort(members, seq)
+    def _join_sessions(self, rows: Sequence[RecordRow], first: int) -> None:
+        """Put records beside the others of their session, in the order of their seqs."""
+        names = [row.session or row.run_id for row in rows]
+        numbers = [_NONE if name is None else self._sessions.number(name) for name in names]
+        self._session.extend(numbers)
+        self._around.extend([(_NONE, _NONE)] * len(rows))
+        self._members += [[] for _ in range(len(self._sessions) - len(self._members))]
+        for slot, (row, number) in enumerate(zip(rows, numbers, strict=True), first):
+            if number != _NONE:
+                self._join(self._members[number], slot, row.seq)
+
+    def _join(self, members: list[int], slot: int, seq: int) -> None:
         at = bisect_left(members, seq)
+        members.insert(at, seq)
         self._tie(self._slot[members[at - 1]] if at else _NONE, slot)
         self._tie(slot, self._slot[members[at + 1]] if at + 1 < len(members) else _NONE)
 
@@ -379,6 +393,14 @@ class WorkingSet:
     def all_seqs(self) -> list[int]:
         """Return the live records, oldest first."""
         return sorted(self._slot)
+
+
+def _words(row: RecordRow, date: str, former: str) -> list[str]:
+    """Return the search terms that a record is found by."""
+    words = terms(f"{row.speaker} {date}") + terms(row.text)
+    if row.key:
+        words += terms(words_of(row.key))
+    return words + sorted(set(terms(former)).difference(words)) if former else words
 
 
 def _is_named(name: str, query: str) -> bool:

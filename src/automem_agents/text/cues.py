@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from math import log1p
+from operator import mul
 from typing import NamedTuple
+
+from automem_agents.text.terms import lowered_words
 
 _WORDS = re.compile(r"[A-Za-z']+")
 _DIGIT = re.compile(r"\d")
@@ -13,7 +16,6 @@ _NAME = re.compile(r"[A-Z](?<!^.)(?<!\w.)(?<![.!?] .)[a-z]+")  # begins with wha
 _OPENER = re.compile(
     r"(?:hey|hi|hello|bye|thanks|thank you|wow|yeah|yep|cool|great|awesome|nice|see you|take care|sounds)\b", re.I
 )
-_TOKENS = re.compile(r"\w+")
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _FIRST_PERSON = frozenset(["i", "me", "my", "we", "our"])
 _TIME = frozenset(
@@ -181,7 +183,7 @@ def cues(text: str) -> Cues:
         >>> cues("Hi! I moved to Rome yesterday").names
         1.0
     """
-    said = set(_TOKENS.findall(text.lower()))
+    said = set(lowered_words(text))
     return Cues(
         log1p(len(_WORDS.findall(text))),
         float(bool(_DIGIT.search(text))),
@@ -200,7 +202,7 @@ def keep_value(text: str) -> float:
         >>> keep_value("I moved to Rome on 3 May") > keep_value("Hey, how are you?")
         True
     """
-    return sum(w * c for w, c in zip(KEEP_WEIGHTS, cues(text), strict=True))
+    return sum(map(mul, KEEP_WEIGHTS, cues(text)), 0.0)
 
 
 def is_small_talk(text: str) -> bool:

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import Stemmer
 
-_WORD = re.compile(r"\b\w\w+\b")
+_WORD = re.compile(r"\w+")
+_SHORTEST, _LONGEST = 2, 99  # letters of a term
 _STOP = frozenset(
     [
         "a",
@@ -76,4 +77,15 @@ def terms(text: str) -> list[str]:
 
 @lru_cache(maxsize=256)  # a text is looked at by the features and by the working set
 def _terms(text: str) -> tuple[str, ...]:
-    return tuple([_stem(w) for w in _WORD.findall(text.lower()) if w not in _STOP and len(w) < 100])
+    return tuple([_stem(w) for w in lowered_words(text) if w not in _STOP and _SHORTEST <= len(w) <= _LONGEST])
+
+
+@lru_cache(maxsize=256)  # by the cues, too, and by what looks for a fact
+def lowered_words(text: str) -> tuple[str, ...]:
+    """Return the words and numbers of ``text`` in order, lower-cased.
+
+    Examples:
+        >>> lowered_words("I'm 42!")
+        ('i', 'm', '42')
+    """
+    return tuple(_WORD.findall(text.lower()))

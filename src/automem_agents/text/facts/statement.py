@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from automem_agents.text.terms import lowered_words
+
 MOST_CHARS = 240
 _MOST_CLAUSES = 4
 
@@ -14,7 +16,6 @@ _OPENING = re.compile(
     re.I,
 )
 _MARKS = re.compile(r"[?\"“”«»`{}\n]")
-_WORDS = re.compile(r"\w+")
 _DOUBTS = (
     # negation
     "not never no none nobody nothing neither nor cannot without hardly barely",
@@ -80,7 +81,7 @@ def _is_in_doubt(text: str) -> bool:
     lowered = text.lower()
     return (
         _MARKS.search(text) is not None
-        or not _DOUBTFUL.isdisjoint(_WORDS.findall(lowered))
+        or not _DOUBTFUL.isdisjoint(lowered_words(text))
         or _PHRASES.search(lowered) is not None
         or (("'" in text or "’" in text) and _SHORTENED.search(lowered) is not None)
     )
