@@ -99,7 +99,10 @@ def environment() -> dict[str, str]:
     before = os.environ.get("PYTHONPATH")
     paths = os.pathsep.join([str(_HERE), *([before] if before else [])])
     # safe path: a folder that a store is kept in must not pass for a package of its name
-    return {**os.environ, **PINNED, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
+    found = {**os.environ, **PINNED, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
+    # what pip installs is compiled; without this a package that is used from its sources would compile them at each start
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
 
 
 @dataclass

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from automem_agents._async import to_async
+from automem_agents._fork import IMPORTS
 from automem_agents.errors import InvalidInput
 from automem_agents.journal import records as rows
-from automem_agents.operations.audit import AuditReport, audit_store
 from automem_agents.operations.buffer import DecisionBuffer
 from automem_agents.operations.checks import checked_count, checked_query, checked_text
 from automem_agents.operations.edit import forget, undo
@@ -30,6 +30,9 @@ from automem_agents.types import (
     checked_id,
     optional_id,
 )
+
+if TYPE_CHECKING:
+    from automem_agents.operations.audit import AuditReport
 
 
 class RecordVerbs:
@@ -235,6 +238,9 @@ class RecordVerbs:
         self._log.flush()
         namespace = self._defaults.namespace(scope)
         shown = checked_count("examples", examples, 0)
+        with IMPORTS:  # few ever ask for it
+            from automem_agents.operations.audit import audit_store
+
         return audit_store(
             self.store, namespace, examples=shown, unused_after=checked_count("unused_after", unused_after, 1)
         )

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from math import sqrt
 from typing import Self
 
@@ -193,7 +194,10 @@ class _State:
     namespaces: dict[int, _Own]
 
 
-_STATE = TypeAdapter(_State)
+@cache
+def _format() -> TypeAdapter[_State]:
+    """Return what reads and writes a state; making it takes milliseconds that opening a store can do without."""
+    return TypeAdapter(_State)
 
 
 class Gate:
@@ -333,7 +337,7 @@ class Gate:
 
     def dump(self) -> str:
         """Return the state as JSON; it holds keys of namespaces and numbers, and no text of any user."""
-        return _STATE.dump_json(_State(self._attempts, self._namespaces)).decode()
+        return _format().dump_json(_State(self._attempts, self._namespaces)).decode()
 
     @classmethod
     def load(cls, state: str, settings: GateSettings | None = None) -> Self:
@@ -344,7 +348,7 @@ class Gate:
         """
         gate = cls(settings)
         try:
-            found = _STATE.validate_json(state)
+            found = _format().validate_json(state)
         except ValidationError as error:
             raise PolicyError(f"this is not the state of a gate: {error.errors()[0]['msg']}") from None
         gate._attempts.update({name: found.attempts[name] for name in gate._attempts if name in found.attempts})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -79,7 +79,10 @@ class _State:
     held_out: dict[str, str]
 
 
-_STATE = TypeAdapter(_State)
+@cache
+def _format() -> TypeAdapter[_State]:
+    """Return what reads and writes a state; making it takes milliseconds that opening a store can do without."""
+    return TypeAdapter(_State)
 
 
 class WriteLearner:
@@ -152,7 +155,7 @@ class WriteLearner:
             counts={str(cluster): count for cluster, count in self.counts.items()},
             held_out={c: np.array(rows, np.float16).tobytes().hex() for c, rows in self._held_out.items()},
         )
-        return json.dumps({"format": _FORMAT, "features": WRITE.id, "state": _STATE.dump_python(state)})
+        return json.dumps({"format": _FORMAT, "features": WRITE.id, "state": _format().dump_python(state)})
 
     @classmethod
     def load(cls, dumped: str) -> Self:
@@ -166,7 +169,7 @@ class WriteLearner:
             found = json.loads(dumped)
             if (found.get("format"), found["features"]) != (_FORMAT, WRITE.id):
                 raise PolicyError("what was learned of writes is of another version of this package")
-            state = _STATE.validate_python(found["state"])
+            state = _format().validate_python(found["state"])
             learner.gate = Gate.load(state.gate, _SETTINGS)
             for cluster in Cluster:
                 learner._models[cluster] = BayesianLogistic.load(bytes.fromhex(state.models[cluster]))

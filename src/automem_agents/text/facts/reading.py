@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from automem_agents.text.facts.statement import clauses
@@ -14,13 +15,12 @@ _LONGEST = 13  # blanks in a clause that states a fact
 _MOST_BESIDE = 7  # words outside the clause that states the fact: they would be superseded with it
 
 
+Name = Callable[[str, str], str | None]  # of subject and value
+
+
 class _Rule(NamedTuple):
     pattern: re.Pattern[str]
-    name: Callable[[str, str], str | None]  # of subject and value
-
-
-def _rule(pattern: str, name: Callable[[str, str], str | None]) -> _Rule:
-    return _Rule(re.compile(pattern, re.I), name)
+    name: Name
 
 
 def _is(subject: str, value: str) -> str | None:
@@ -90,73 +90,81 @@ _I = r"(?:i|we)"
 _AM = r"(?:i['’]?m|i am|we['’]?re|we are)"
 _HAVE = r"(?:i['’]?ve |i have |we['’]?ve |we have |i |we )(?:just |now )?"
 
-_RULES = (
+_TOLD: tuple[tuple[str, Name], ...] = (  # patterns, and the names of the facts that they tell
     # what one is, has and does, oneself
-    _rule(rf"{_I} {_NOW}live in {_V}", _home),
-    _rule(rf"{_HAVE}(?:moved|relocated) to {_V}", _home),
-    _rule(rf"{_I} {_NOW}(?:work at|work for|am employed (?:at|by)) {_V}", _always("my employer")),
-    _rule(rf"{_HAVE}(?:joined|started working (?:at|for)) {_V} as my (?:new )?employer", _always("my employer")),
-    _rule(rf"{_I} {_NOW}work as an? {_V}", _always("my job title")),
-    _rule(rf"{_AM} now an? {_V}", _always("my job title")),
-    _rule(rf"i {_NOW}drive an? {_V}", _always("my car")),
-    _rule(rf"i {_NOW}bank with {_V}", _always("my bank")),
-    _rule(rf"i {_NOW}(?:get to work|commute|go to work) by {_V}", _always("my commute")),
-    _rule(rf"{_I} {_NOW}(?:wake up|get up) at {_V}", _always("my getting up")),
-    _rule(rf"i {_NOW}go to (?:bed|sleep) at {_V}", _always("my bedtime")),
-    _rule(r"i (?:now )?weigh (?P<value>\d[\w.,]* ?\w{0,9})", _always("my weight")),
-    _rule(rf"{_AM} (?P<value>\d+(?: years old)?)", _always("my age")),
-    _rule(rf"{_AM} {_NOW}on (?:the )?(?P<value>[\w-]+(?: [\w-]+)?) (?P<subject>plan|tier|shift)", lambda s, v: f"my {s}"),
-    _rule(r"i work the (?P<value>[\w-]+) shift", _always("my shift")),
-    _rule(rf"{_HAVE}(?:upgraded|downgraded|switched) to the {_V} (?P<subject>plan|tier)", lambda s, v: f"my {s}"),
-    _rule(rf"{_AM} {_NOW}at (?P<value>[(\[]?-?\d+ ?, ?-?\d+(?: ?, ?-?\d+)?[)\]]?)", _always("my position")),
-    _rule(rf"(?:please )?(?:you can )?call me {_V}", _always("my nickname")),
-    _rule(
+    (rf"{_I} {_NOW}live in {_V}", _home),
+    (rf"{_HAVE}(?:moved|relocated) to {_V}", _home),
+    (rf"{_I} {_NOW}(?:work at|work for|am employed (?:at|by)) {_V}", _always("my employer")),
+    (rf"{_HAVE}(?:joined|started working (?:at|for)) {_V} as my (?:new )?employer", _always("my employer")),
+    (rf"{_I} {_NOW}work as an? {_V}", _always("my job title")),
+    (rf"{_AM} now an? {_V}", _always("my job title")),
+    (rf"i {_NOW}drive an? {_V}", _always("my car")),
+    (rf"i {_NOW}bank with {_V}", _always("my bank")),
+    (rf"i {_NOW}(?:get to work|commute|go to work) by {_V}", _always("my commute")),
+    (rf"{_I} {_NOW}(?:wake up|get up) at {_V}", _always("my getting up")),
+    (rf"i {_NOW}go to (?:bed|sleep) at {_V}", _always("my bedtime")),
+    (r"i (?:now )?weigh (?P<value>\d[\w.,]* ?\w{0,9})", _always("my weight")),
+    (rf"{_AM} (?P<value>\d+(?: years old)?)", _always("my age")),
+    (rf"{_AM} {_NOW}on (?:the )?(?P<value>[\w-]+(?: [\w-]+)?) (?P<subject>plan|tier|shift)", lambda s, v: f"my {s}"),
+    (r"i work the (?P<value>[\w-]+) shift", _always("my shift")),
+    (rf"{_HAVE}(?:upgraded|downgraded|switched) to the {_V} (?P<subject>plan|tier)", lambda s, v: f"my {s}"),
+    (rf"{_AM} {_NOW}at (?P<value>[(\[]?-?\d+ ?, ?-?\d+(?: ?, ?-?\d+)?[)\]]?)", _always("my position")),
+    (rf"(?:please )?(?:you can )?call me {_V}", _always("my nickname")),
+    (
         r"(?:please |from now on |always )*(?:answer|reply|respond)(?: to)?(?: me)? in (?P<value>[A-Z]\w+)",
         _always("my language for answers"),
     ),
-    _rule(rf"(?:please )?use {_V} for (?:the )?(?P<subject>[\w-]+)", lambda s, v: f"use for {s.rstrip('s')}"),
-    _rule(rf"i {_NOW}prefer {_V} (?:for|as) (?:my |the )?(?P<subject>[\w -]{{1,30}})", lambda s, v: f"my preferred {s}"),
-    _rule(rf"{_AM} {_NOW}in (?P<value>[A-Z][\w-]+) now", _home),
-    _rule(r"(?:i|we|you) (?:now )?have (?P<value>\d+) (?P<subject>hit points|hp|mana|gold)", lambda s, v: s),
-    _rule(rf"{_AM} at (?P<value>\d+) (?P<subject>hit points|hp|mana|gold)", lambda s, v: s),
-    _rule(rf"we launch on {_V}", _always("launch time")),
-    _rule(rf"{_HAVE}renamed (?:the|my|our) (?P<subject>[\w -]{{1,40}}?) to {_V}", lambda s, v: s.removeprefix("my ") + " name"),
+    (rf"(?:please )?use {_V} for (?:the )?(?P<subject>[\w-]+)", lambda s, v: f"use for {s.rstrip('s')}"),
+    (rf"i {_NOW}prefer {_V} (?:for|as) (?:my |the )?(?P<subject>[\w -]{{1,30}})", lambda s, v: f"my preferred {s}"),
+    (rf"{_AM} {_NOW}in (?P<value>[A-Z][\w-]+) now", _home),
+    (r"(?:i|we|you) (?:now )?have (?P<value>\d+) (?P<subject>hit points|hp|mana|gold)", lambda s, v: s),
+    (rf"{_AM} at (?P<value>\d+) (?P<subject>hit points|hp|mana|gold)", lambda s, v: s),
+    (rf"we launch on {_V}", _always("launch time")),
+    (rf"{_HAVE}renamed (?:the|my|our) (?P<subject>[\w -]{{1,40}}?) to {_V}", lambda s, v: s.removeprefix("my ") + " name"),
     # what others of one's own do
-    _rule(rf"{_OWN} {_NOW}lives in {_V}", _always("home")),
-    _rule(rf"{_OWN} (?:has )?(?:moved|relocated) to (?P<value>[A-Z].{{0,60}})", lambda s, v: None if is_time(v) else f"{s} home"),
-    _rule(rf"{_OWN} {_NOW}works (?:at|for) {_V}", _always("employer")),
-    _rule(rf"{_OWN} {_NOW}works as an? {_V}", _always("job title")),
-    _rule(rf"{_OWN} {_NOW}drives an? {_V}", _always("car")),
-    _rule(rf"{_OWN} {_NOW}wears size {_V} shoes", _always("shoe size")),
-    _rule(rf"{_OWN} is {_NOW}in size {_V} shoes", _always("shoe size")),
-    _rule(rf"{_OWN} is {_NOW}called {_V}", _always("name")),
+    (rf"{_OWN} {_NOW}lives in {_V}", _always("home")),
+    (rf"{_OWN} (?:has )?(?:moved|relocated) to (?P<value>[A-Z].{{0,60}})", lambda s, v: None if is_time(v) else f"{s} home"),
+    (rf"{_OWN} {_NOW}works (?:at|for) {_V}", _always("employer")),
+    (rf"{_OWN} {_NOW}works as an? {_V}", _always("job title")),
+    (rf"{_OWN} {_NOW}drives an? {_V}", _always("car")),
+    (rf"{_OWN} {_NOW}wears size {_V} shoes", _always("shoe size")),
+    (rf"{_OWN} is {_NOW}in size {_V} shoes", _always("shoe size")),
+    (rf"{_OWN} is {_NOW}called {_V}", _always("name")),
     # what is changed
-    _rule(rf"{_HAVE}(?:{_SET[3:]}) (?P<subject>(?:the|my|our) [\w'’ -]{{1,50}}?) {_TO} {_V}", _becomes),
-    _rule(rf"set (?:the |my )?(?P<subject>[\w'’ .-]{{1,50}}?) to {_V}", _always("")),
-    _rule(rf"{_S} (?:has been |got |is being |has |is now )?{_CHANGED} {_TO} {_V}", _becomes),
-    _rule(rf"the {_S} (?:runs|listens) (?:on|at) port {_V}", _always("port")),
-    _rule(rf"{_S} (?:runs|lives|is hosted|is reachable|is running|listens) {_NOW}(?:at|on) {_V}",
+    (rf"{_HAVE}(?:{_SET[3:]}) (?P<subject>(?:the|my|our) [\w'’ -]{{1,50}}?) {_TO} {_V}", _becomes),
+    (rf"set (?:the |my )?(?P<subject>[\w'’ .-]{{1,50}}?) to {_V}", _always("")),
+    (rf"{_S} (?:has been |got |is being |has |is now )?{_CHANGED} {_TO} {_V}", _becomes),
+    (rf"the {_S} (?:runs|listens) (?:on|at) port {_V}", _always("port")),
+    (rf"{_S} (?:runs|lives|is hosted|is reachable|is running|listens) {_NOW}(?:at|on) {_V}",
           lambda s, v: f"{s} host" if is_host(v) else None),
-    _rule(rf"(?P<value>[A-Z][\w' ]{{0,40}}?) is {_NOW}(?:the|our) (?:new )?{_S}", lambda s, v: s if has_one_value(s) else None),
-    _rule(rf"{_S} is {_NOW}(?:capped at|limited to) {_V}", _always("cap")),
-    _rule(rf"{_S} is {_NOW}governed by the laws of {_V}", _always("governing law")),
-    _rule(rf"(?:the|our) (?P<subject>[\w -]{{1,40}}? (?:cluster|database|service|site|app)|cluster|database|service|site|app)"
+    (rf"(?P<value>[A-Z][\w' ]{{0,40}}?) is {_NOW}(?:the|our) (?:new )?{_S}", lambda s, v: s if has_one_value(s) else None),
+    (rf"{_S} is {_NOW}(?:capped at|limited to) {_V}", _always("cap")),
+    (rf"{_S} is {_NOW}governed by the laws of {_V}", _always("governing law")),
+    (rf"(?:the|our) (?P<subject>[\w -]{{1,40}}? (?:cluster|database|service|site|app)|cluster|database|service|site|app)"
           rf" (?:runs|is|is hosted) {_NOW}in {_V}", _region),
-    _rule(rf"{_HAVE}(?:moved|migrated) (?:the|our) (?P<subject>[\w -]{{0,40}}?(?:cluster|database|service|site|app)) to {_V}",
+    (rf"{_HAVE}(?:moved|migrated) (?:the|our) (?P<subject>[\w -]{{0,40}}?(?:cluster|database|service|site|app)) to {_V}",
           _region),
-    _rule(r"(?:the|our|this) (?P<subject>project|app|api|service|frontend|backend|repo) (?:runs on|is on) (?P<value>[A-Za-z]+ [\d.]+)",
+    (r"(?:the|our|this) (?P<subject>project|app|api|service|frontend|backend|repo) (?:runs on|is on) (?P<value>[A-Za-z]+ [\d.]+)",
           lambda s, v: f"{s} {v.split()[0].lower()} version"),
-    _rule(rf"{_HAVE}(?:bumped|upgraded|moved) (?:the|our) (?P<subject>project|app|api|service|frontend|backend|repo) to"
+    (rf"{_HAVE}(?:bumped|upgraded|moved) (?:the|our) (?P<subject>project|app|api|service|frontend|backend|repo) to"
           rf" (?P<value>[A-Za-z]+ [\d.]+)", lambda s, v: f"{s} {v.split()[0].lower()} version"),
-    _rule(rf"{_S} (?:costs|is priced at) {_NOW}{_V}", _always("price")),
-    _rule(rf"{_S} (?:expires|is good until|is valid until) (?:on )?{_V}", _timed("expiry")),
-    _rule(rf"{_S} is {_NOW}due (?:on |by |at )?{_V}", _timed("due")),
-    _rule(rf"{_S} (?:starts|begins|leaves|departs|takes place|is scheduled|is set) {_NOW}(?:at |on |for )?{_V}", _starts),
-    _rule(rf"{_S} is {_NOW}(?:at|on) {_V}", _at),
-    _rule(rf"(?P<value>[A-Z].{{0,40}}) is {_NOW}my (?:new )?(?P<subject>favou?rite [\w -]{{1,30}})", lambda s, v: f"my {s}"),
-    _rule(rf"(?:these days |lately |at the moment |right now )?{_S} is {_NOW}{_V}", _is),
-    _rule(rf"{_S}: {_V}", lambda s, v: s if has_one_value(s) or is_numbered(s) else None),
+    (rf"{_S} (?:costs|is priced at) {_NOW}{_V}", _always("price")),
+    (rf"{_S} (?:expires|is good until|is valid until) (?:on )?{_V}", _timed("expiry")),
+    (rf"{_S} is {_NOW}due (?:on |by |at )?{_V}", _timed("due")),
+    (rf"{_S} (?:starts|begins|leaves|departs|takes place|is scheduled|is set) {_NOW}(?:at |on |for )?{_V}", _starts),
+    (rf"{_S} is {_NOW}(?:at|on) {_V}", _at),
+    (rf"(?P<value>[A-Z].{{0,40}}) is {_NOW}my (?:new )?(?P<subject>favou?rite [\w -]{{1,30}})", lambda s, v: f"my {s}"),
+    (rf"(?:these days |lately |at the moment |right now )?{_S} is {_NOW}{_V}", _is),
+    (rf"{_S}: {_V}", lambda s, v: s if has_one_value(s) or is_numbered(s) else None),
 )  # fmt: skip
+
+
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    """Compile them when the first text is written: that takes ten milliseconds, and recalls never need them."""
+    return tuple(_Rule(re.compile(pattern, re.I), name) for pattern, name in _TOLD)
+
+
 _SETTING = re.compile(r"(?P<subject>[A-Za-z_][\w.-]{0,60}) ?= ?(?P<value>[^\s=]{1,60})")
 _LABEL = re.compile(r"(?P<subject>[A-Z][A-Z_ ]{1,20}): (?P<value>\S{1,30})")
 _FIELDS = re.compile(r"(?:\w+=[^\s=]{1,40} ){1,3}\w+=[^\s=]{1,40}")
@@ -191,7 +199,7 @@ def _fact_of_clause(clause: str) -> str | None:
     label = _LABEL.fullmatch(clause)
     if label is not None:
         return label["subject"].lower()
-    for rule in _RULES:
+    for rule in _rules():
         found = rule.pattern.fullmatch(clause)
         if found is None:
             continue
