@@ -176,7 +176,6 @@ class View(NamedTuple):
     end: str
     first: bool
     words: int
-    certain: bool
 
 
 @lru_cache(maxsize=1024)  # a record is compared with many texts
@@ -199,8 +198,13 @@ def view(text: str) -> View:
         relatives=_RELATIVES.intersection(words),
         first=_FIRST.search(text) is not None,
         words=len(words),
-        certain=is_certain(text),
     )
+
+
+@lru_cache(maxsize=1024)  # most texts are in doubt, and then nothing else need be seen of them
+def certain(text: str) -> bool:
+    """Tell whether a text says what is, in no doubt."""
+    return is_certain(without_opening(text))
 
 
 def _kinds(text: str) -> dict[str, frozenset[str]]:

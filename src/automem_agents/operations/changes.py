@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from automem_agents.features.change import CHANGE, HeldBy, change_features, says_changed, view
+from automem_agents.features.change import CHANGE, HeldBy, certain, change_features, says_changed, view
 from automem_agents.operations.chooser import Chooser, shipped
 from automem_agents.operations.same import Statement
 from automem_agents.text.facts import MOST_CHARS, replaced_value
@@ -35,9 +35,7 @@ def may_supersede(new: str) -> bool:
 
 @lru_cache(maxsize=1024)  # asked of each record that a recall shows
 def _says_so(new: str) -> bool:
-    if not (any(says_changed(new)) or replaced_value(new) is not None):
-        return False
-    return view(new).certain
+    return (any(says_changed(new)) or replaced_value(new) is not None) and certain(new)
 
 
 def may_be_superseded(new: str, old: str) -> bool:
@@ -49,10 +47,10 @@ def may_be_superseded(new: str, old: str) -> bool:
         >>> may_be_superseded("Press 2 is idle now", "Press 3 is running")
         False
     """
-    if len(old) > MOST_CHARS:
+    if len(old) > MOST_CHARS or not certain(old):
         return False
     seen = view(old)
-    return seen.certain and seen.words <= _LONGEST and view(new).ids == seen.ids
+    return seen.words <= _LONGEST and view(new).ids == seen.ids
 
 
 def chances(

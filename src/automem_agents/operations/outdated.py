@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from automem_agents.features.change import view
+from automem_agents.features.change import certain, view
 from automem_agents.features.outdated import OUTDATED, Fitting, outdated_features
 from automem_agents.journal import records
 from automem_agents.memory_schema import PINNED
@@ -42,16 +42,11 @@ def may_be_outdated(question: Question, new: str, old: str) -> bool:
         >>> may_be_outdated(question, "Press 2 is idle now", "Press 3 is running")
         False
     """
-    if len(old) > MOST_CHARS:
+    if len(old) > MOST_CHARS or not certain(old):
         return False
     mine, theirs = view(new), view(old)
     same = not mine.ids or not theirs.ids or mine.ids == theirs.ids
-    return (
-        same
-        and theirs.certain
-        and theirs.words <= _LONGEST
-        and not question.is_of_another(mine.content, theirs.content)
-    )
+    return same and theirs.words <= _LONGEST and not question.is_of_another(mine.content, theirs.content)
 
 
 def outdated(
