@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -77,23 +77,25 @@ class NewDecision:
 def insert_decisions(connection: Connection, rows: Sequence[NewDecision], turn_seq: int | None = None) -> list[int]:
     """Insert decisions with their candidates, of a turn where one is given; return their seqs."""
     seqs = [_INSERT.one(connection, _values(row, turn_seq)) for row in rows]
-    for seq, row in zip(seqs, rows, strict=True):
-        _INSERT_CANDIDATES.many(connection, _candidates(seq, row.candidates))
+    ranked = [(seq, row.candidates) for seq, row in zip(seqs, rows, strict=True) if row.candidates.record_seqs]
+    if ranked:
+        _INSERT_CANDIDATES.columns(connection, _candidates(ranked))
     return seqs
 
 
-def _candidates(decision_seq: int, ranking: Ranking) -> Iterator[dict[str, object]]:
-    for position, (record_seq, tokens, shown, inclusion_p) in enumerate(zip(*ranking, strict=True)):
-        yield {
-            "decision_seq": decision_seq,
-            "position": position,
-            "record_seq": record_seq,
-            "tokens": tokens,
-            "shown": shown,
-            "inclusion_p": inclusion_p,
-            "used": False,
-            "reward": None,
-        }
+def _candidates(ranked: Sequence[tuple[int, Ranking]]) -> Mapping[str, Sequence[object]]:
+    """Return the columns of the candidates of some decisions, given with their seqs."""
+    count = sum(len(ranking.record_seqs) for _, ranking in ranked)
+    return {
+        "decision_seq": [seq for seq, ranking in ranked for _ in ranking.record_seqs],
+        "position": [position for _, ranking in ranked for position in range(len(ranking.record_seqs))],
+        "record_seq": [record_seq for _, ranking in ranked for record_seq in ranking.record_seqs],
+        "tokens": [tokens for _, ranking in ranked for tokens in ranking.tokens],
+        "shown": [shown for _, ranking in ranked for shown in ranking.shown],
+        "inclusion_p": [p for _, ranking in ranked for p in ranking.inclusion_p],
+        "used": [False] * count,
+        "reward": [None] * count,
+    }
 
 
 def _values(row: NewDecision, turn_seq: int | None) -> dict[str, object]:

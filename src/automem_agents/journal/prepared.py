@@ -80,6 +80,15 @@ class PreparedInsert:
         if bound:
             _driver(connection).executemany(plan.sql, bound)
 
+    def columns(self, connection: Connection, values: Mapping[str, Sequence[object]]) -> None:
+        """Insert many rows whose values are given column by column: a dictionary for each would cost as much as SQLite."""
+        plan = self._plan(connection.dialect)
+        columns = [
+            [convert(value) for value in values[name]] if (convert := plan.convert.get(i)) else values[name]
+            for i, name in enumerate(plan.names)
+        ]
+        _driver(connection).executemany(plan.sql, zip(*columns, strict=True))
+
 
 class PreparedUpdate:
     """An UPDATE with fixed parameters.
