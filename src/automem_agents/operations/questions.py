@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from automem_agents.features.change import FUNCTION_WORDS
+from automem_agents.text.facts import MOST_CHARS
 from automem_agents.text.terms import terms
 
 _PAST = re.compile(
@@ -63,7 +64,7 @@ class Question(NamedTuple):
 
 
 def question_of(text: str) -> Question | None:
-    """Look at a question; None if what held once may answer it, or more than one thing that holds.
+    """Look at a question; None if what held once may answer it, or more than one thing, as where it is long.
 
     Examples:
         >>> question_of("Where did I live before?"), question_of("Which ports do we use?"), question_of("Who are my friends?")
@@ -71,7 +72,7 @@ def question_of(text: str) -> Question | None:
         >>> sorted(question_of("Which bus do I take to the office?").content)
         ['bus', 'offic']
     """
-    if _PAST.search(text) or _SEVERAL.search(text):
+    if len(text) > MOST_CHARS or _PAST.search(text) or _SEVERAL.search(text):
         return None
     text = _ASKS.sub("", text)
     named = " ".join(word for found in _NAMED.findall(text) for word in found)

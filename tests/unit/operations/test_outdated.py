@@ -268,6 +268,11 @@ def test_what_lacks_the_name_in_question_is_of_another_fact(query: str, new: str
     assert question.is_of_another(view(new).content, view(old).content) is another
 
 
+def test_a_long_text_asks_for_more_than_one_thing() -> None:
+    assert question_of(QUERY) is not None
+    assert question_of(QUERY + " I have to plan my day." * 20) is None
+
+
 @pytest.mark.parametrize(("fit", "left_out"), [(0.9, True), (0.49, False), (-0.1, False)])
 def test_what_fits_the_question_less_than_half_as_well_stays(
     memory: MemoryController, fit: float, left_out: bool
