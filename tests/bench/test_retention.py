@@ -14,8 +14,9 @@ from automem_agents.bench.retention.arms import EVERYTHING, MODELS, Values, by_u
 from automem_agents.bench.retention.heard import Embedded, Heard, hear
 from automem_agents.bench.retention.rows import rows_of
 from automem_agents.bench.retention.trained_reader import TrainedReaders
+from automem_agents.bench.run import Plan, run
 from automem_agents.features import WRITE
-from automem_agents.protocols import Ints
+from automem_agents.protocols import Floats, Ints
 from automem_agents.testing import HashEmbedder
 from automem_agents.text.tokens import TiktokenCounter
 
@@ -88,6 +89,24 @@ def test_what_is_not_kept_is_not_recalled(heard: list[Heard]) -> None:
     assert reader.shown(one, np.array([], np.int64)) == [[] for _ in one.evidence]
     (found,) = [k for k in _done([one], ["recency"], [20]) if k.arm == "recency" and k.unit == "turns"]
     assert (found.recall <= found.evidence).all()
+
+
+class Long(HashEmbedder):
+    """Its vectors are not of length 1, and differ in it."""
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        return super().embed(texts) * np.array([[float(len(text))] for text in texts], np.float32)
+
+
+def test_the_fixed_reader_ranks_as_the_rules_of_bench_conversations(
+    heard: list[Heard], counter: TiktokenCounter
+) -> None:
+    one = heard[0]
+    results = run([one.talk], Plan(budgets=(60,), systems=("rules",)), Long(64), counter)
+    shown = Reader(Long(64), 60).shown(one, np.arange(len(one)))
+    recalled = [len(set(s) & set(e)) / len(e) for s, e in zip(shown, one.evidence, strict=True)]
+    assert recalled == [outcome.shown[60].recall for outcome in results.outcomes]
+    assert shown == Reader(HashEmbedder(64), 60).shown(one, np.arange(len(one)))
 
 
 def test_ties_go_to_the_earlier_turn() -> None:

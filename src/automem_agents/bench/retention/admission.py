@@ -13,6 +13,7 @@ from automem_agents.bench.retention.heard import Embedded, Heard
 from automem_agents.bench.retention.trained_reader import TrainedReaders
 from automem_agents.bench.score import packed
 from automem_agents.bench.stats import Numbers
+from automem_agents.embedders import CheckedEmbedder
 from automem_agents.protocols import Embedder, Ints
 
 UNITS: tuple[Unit, ...] = ("turns", "tokens")
@@ -67,7 +68,7 @@ class Reader:
     """
 
     def __init__(self, embedder: Embedder, budget: int = BUDGET) -> None:
-        self.embedder = Embedded(embedder)
+        self.embedder = Embedded(CheckedEmbedder(embedder))  # of unit vectors, as a memory has them
         self.budget = budget
 
     def shown(self, heard: Heard, kept: Ints, asked: slice = slice(None)) -> list[list[int]]:

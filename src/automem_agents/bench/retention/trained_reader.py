@@ -18,10 +18,10 @@ from automem_agents.protocols import Ints
 
 
 class TrainedReaders:
-    """Readers by models of ``bench learning --modes trained``, fitted with full labels; never on the one that is asked.
+    """Readers by the models of ``bench learning --models``, fitted with full labels; never on the one that is asked.
 
     Args:
-        all_heard: all conversations; a reader learns from the others of the same source.
+        all_heard: all conversations; a reader learns from the others of the same source, and of nothing else.
         budget: tokens of a recall.
     """
 
