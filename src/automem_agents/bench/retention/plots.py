@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from automem_agents._optional import require
 from automem_agents.bench.pictures import STYLE
-from automem_agents.bench.retention.arms import EVERYTHING
+from automem_agents.bench.retention.arms import EVERYTHING, parted
 from automem_agents.bench.retention.rows import RetentionRow
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _figure(rows: Sequence[RetentionRow], budget: int) -> Figure:
     left, right = figure.subplots(1, 2)
     whole = next(row for row in rows if row.system == EVERYTHING)
     for arm, (colour, line, mark) in _LOOKS.items():
-        mine = [*sorted((row for row in rows if row.system == arm), key=lambda row: row.kept), whole]
+        end = [whole] if parted(arm)[1] is None else []  # another reader recalls something else of everything
+        mine = [*sorted((row for row in rows if row.system == arm), key=lambda row: row.kept), *end]
         if len(mine) > 1:
             shares = [row.kept for row in mine]
             width = 1.8 if line == "-" else 1.2
