@@ -13,7 +13,7 @@ from automem_agents.bench.retention.admission import Kept, Reader, admission, ch
 from automem_agents.bench.retention.arms import EVERYTHING, MODELS, Values, by_use
 from automem_agents.bench.retention.heard import Embedded, Heard, hear
 from automem_agents.bench.retention.rows import rows_of
-from automem_agents.bench.retention.trained_reader import TrainedReaders
+from automem_agents.bench.retention.trained_reader import KeptOf, TrainedReaders
 from automem_agents.bench.run import Plan, run
 from automem_agents.features import WRITE
 from automem_agents.protocols import Floats, Ints
@@ -153,6 +153,10 @@ def test_a_model_of_one_source_does_not_see_the_other(heard: list[Heard]) -> Non
     assert not np.array_equal(alone.of("linear-mixed", heard[0], "turns"), mixed)
 
 
+def _all_of(heard: Heard) -> Ints:
+    return np.arange(len(heard))
+
+
 def _readers(heard: Sequence[Heard]) -> TrainedReaders:
     return TrainedReaders(heard, Embedded(HashEmbedder(64)), 100, 0)
 
@@ -160,11 +164,11 @@ def _readers(heard: Sequence[Heard]) -> TrainedReaders:
 def test_a_trained_reader_recalls_what_was_kept_within_its_budget(heard: list[Heard]) -> None:
     one, readers = heard[0], _readers(heard)
     kept = np.array([0, 3, 4, 5])
-    shown = readers.shown("linear", one, kept)
+    shown = readers.shown("linear", one, kept, _all_of)
     assert len(shown) == len(one.evidence)
     assert 0 in {turn for turns in shown for turn in turns} <= set(kept.tolist())
     assert all(sum(one.costs[turn] for turn in turns) <= 100 for turns in shown)
-    assert readers.shown("linear", one, np.array([], np.int64)) == [[] for _ in one.evidence]
+    assert readers.shown("linear", one, np.array([], np.int64), _all_of) == [[] for _ in one.evidence]
 
 
 def test_a_reader_never_learns_from_what_it_is_used_on(heard: list[Heard]) -> None:
@@ -176,12 +180,37 @@ def test_a_reader_never_learns_from_what_it_is_used_on(heard: list[Heard]) -> No
     before, after = _readers(heard), _readers([changed, *heard[1:]])
     rows = np.random.default_rng(0).normal(size=(9, len(NAMES)))
 
-    def the_same(talk: str) -> bool:
-        return np.array_equal(*(readers.score("linear", talk)(rows) for readers in (before, after)))
+    def the_same(asked: Heard) -> bool:
+        return np.array_equal(*(readers.score("linear", asked, _all_of)(rows) for readers in (before, after)))
 
-    assert the_same(first.talk.id)
-    assert not the_same(second.talk.id)
-    assert the_same(other.talk.id)  # of another source
+    assert the_same(first)
+    assert not the_same(second)
+    assert the_same(other)  # of another source
+
+
+def test_a_reader_learns_where_as_much_is_kept_by_a_model_that_knows_neither(heard: list[Heard]) -> None:
+    first, rest = heard[0], heard[1:3]
+    whole = first.talk
+    asked_less = Conversation(id=whole.id, source=whole.source, sessions=whole.sessions, questions=whole.questions[:1])
+    asked: list[tuple[str, list[int]]] = []
+
+    class Watched(TrainedReaders):
+        def shown(self, model: str, heard: Heard, kept: Ints, kept_of: KeptOf) -> list[list[int]]:
+            if heard.talk.id == whole.id:
+                asked.extend((other.talk.id, kept_of(other).tolist()) for other in rest)
+            return [[] for _ in heard.evidence]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("automem_agents.bench.retention.admission.TrainedReaders", Watched)
+        _done([first, *rest], ["linear+linear"], [50])
+        before = asked.copy()
+        asked.clear()
+        _done([Heard(asked_less, first.costs, first.features), *rest], ["linear+linear"], [50])
+    assert asked == before  # what the first is asked changes nothing that is kept of the others for its reader
+    alone = [Values([rest[at], rest[1 - at]], 0).of("linear", rest[at], "turns") for at in (0, 1)]
+    assert [kept for _, kept in before[:2]] == [
+        chosen(values, other.costs, 50, "turns").tolist() for values, other in zip(alone, rest, strict=True)
+    ]
 
 
 def test_what_reads_is_on_the_row(heard: list[Heard]) -> None:

@@ -118,8 +118,13 @@ def fitted(fitting: Fitting, setup: Setup) -> Lived:
 
 
 def score_of(model: str, examples: Sequence[RankingExample], names: tuple[str, ...], seed: int) -> Score:
-    """Fit a model to what teaches an order: not to what shows nothing wanted, or nothing else."""
-    return MODELS[model]([e for e in examples if 0 < e.labels.sum() < len(e.labels)], names, seed)
+    """Fit a model to what teaches an order: not to what shows nothing wanted, or nothing else; without any, it is the rules'."""
+    teaching = [example for example in examples if 0 < example.labels.sum() < len(example.labels)]
+    return MODELS[model](teaching, names, seed) if teaching else _fixed
+
+
+def _fixed(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    return columns[:, NAMES.index(FIXED)]
 
 
 def _tables(setup: Setup, conversation: str) -> list[Table]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import product
 
 import numpy as np
 
@@ -92,24 +94,31 @@ def admission(
     """Keep each share by each arm, and ask all questions of what was kept; everything is kept once for comparison."""
     values = Values(all_heard, seed)
     trained = TrainedReaders(all_heard, reader.embedder, reader.budget, seed)
+    without = cache(lambda left_out: Values([heard for heard in all_heard if heard.talk.id != left_out], seed))
     for heard in all_heard:
         everything = np.arange(len(heard))
         shown = reader.shown(heard, everything)
         for unit in UNITS:
             yield kept_of(EVERYTHING, heard, 100, unit, [(everything, shown, slice(None))])
         on_step(1)
-        for arm in arms:
-            for unit in UNITS:
-                for share in shares:
-                    if arm in USED:
-                        parts = list(_folds(arm, heard, shown, share, unit, reader))
-                    else:
-                        keeps, reads = parted(arm)
-                        kept = chosen(values.of(keeps, heard, unit), heard.costs, share, unit)
-                        recalled = trained.shown(reads, heard, kept) if reads else reader.shown(heard, kept)
-                        parts = [(kept, recalled, slice(None))]
-                    yield kept_of(arm, heard, share, unit, parts)
-                    on_step(1)
+        for arm, unit, share in product(arms, UNITS, shares):
+            keeps, reads = parted(arm)
+            keep = partial(_kept_by, keeps, share=share, unit=unit)
+            if arm in USED:
+                parts = list(_folds(arm, heard, shown, share, unit, reader))
+            elif reads is None:
+                kept = keep(values, heard)
+                parts = [(kept, reader.shown(heard, kept), slice(None))]
+            else:
+                kept = keep(values, heard)
+                elsewhere = partial(keep, without(heard.talk.id))
+                parts = [(kept, trained.shown(reads, heard, kept, elsewhere), slice(None))]
+            yield kept_of(arm, heard, share, unit, parts)
+            on_step(1)
+
+
+def _kept_by(arm: str, values: Values, heard: Heard, *, share: int, unit: Unit) -> Ints:
+    return chosen(values.of(arm, heard, unit), heard.costs, share, unit)
 
 
 def steps(all_heard: int, arms: Sequence[str], shares: Sequence[int]) -> int:

@@ -124,14 +124,16 @@ def _found(wish: Keeping, heard: Sequence[Heard], embedder: Embedder, on_step: S
 
 
 def _check_enough(talks: Sequence[Conversation], arms: Sequence[str]) -> None:
-    """A model is used on a conversation that it didn't learn from, so there must be another one."""
+    """A model is used on a conversation that it didn't learn from; one that reads learns where another model has kept."""
     sizes = Counter(talk.source for talk in talks)
-    alone = [source for source, size in sizes.items() if size < 2]
     for arm in arms:
         keeps, reads = parted(arm)
-        mixed = reads is None and keeps in MODELS and MODELS[keeps].mixed
-        if (reads or keeps in MODELS) and (len(talks) < 2 or (alone and not mixed)):
+        least = 3 if reads else 2 if keeps in MODELS else 1
+        counted = {"all": len(talks)} if reads is None and keeps in MODELS and MODELS[keeps].mixed else sizes
+        few = [(source, size) for source, size in counted.items() if size < least]
+        if few:
+            source, size = few[0]
             raise InvalidInput(
-                f"{arm} learns from other conversations, and of {(alone or list(sizes))[0]!r} there is one only; "
+                f"{arm} learns from other conversations: it needs {least} of a source, and of {source!r} there is {size} only; "
                 "give more of them, or choose other --systems"
             )
