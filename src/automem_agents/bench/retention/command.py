@@ -11,7 +11,7 @@ from automem_agents._optional import require
 from automem_agents.bench.dataset import load
 from automem_agents.bench.options import names_of, settings_of
 from automem_agents.bench.report import check_writable
-from automem_agents.bench.retention.arms import ARMS
+from automem_agents.bench.retention.arms import ARMS, READERS
 from automem_agents.bench.retention.churn import CHURN_ARMS
 from automem_agents.bench.retention.made_up import MADE_UP, Wanted, made_up
 from automem_agents.bench.retention.protocols import Keeping
@@ -51,7 +51,7 @@ def retention(
         str,
         typer.Option(
             help=f"What keeps, separated by commas: {', '.join(ARMS)}; in a churn {', '.join(CHURN_ARMS)}. "
-            "Default is what is installed."
+            f"With +{READERS[0]} behind it, a model reads what was kept: {', '.join(READERS)}. Default is what is installed."
         ),
     ] = "",
     keep: Annotated[str, typer.Option(help="Shares that are kept, percent; default 20,30,50,70, in a churn 30.")] = "",
