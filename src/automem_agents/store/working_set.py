@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,11 +89,24 @@ class WorkingSet:
         self._assistant: set[int] = set()
         self._keep_values: KeepValues | None = None
         self._nbytes: int | None = None  # without the vectors
-        self._in_order = True
+        self._in_order, self._last = True, 0
         self.seen = -1
         self.newest = 0
         self.filed: Namespace | None = None
         self.heard = Heard()
+        self._of_rows = (
+            *(
+                self._alive,
+                self._seqs,
+                self._tokens,
+                self._line_tokens,
+                self._message,
+                self._keep,
+                self._signs,
+                self._use,
+            ),
+            *(self._around, self._date, self._speaker, self._run, self._session, self._kind, self._key, self._prints),
+        )
         self._columns = [value for value in vars(self).values() if isinstance(value, GrowingArray)]
         self._number_date("")
 
@@ -133,56 +145,60 @@ class WorkingSet:
         if not rows:
             return
         self.remove([row.seq for row in rows if row.seq in self._slot])
-        dates = [label_of(row.occurred_at, row.date_text) for row in rows]
-        numbers = [self._number_date(date) for date in dates]
-        first = len(self._seqs)
-        for row, date in zip(rows, dates, strict=True):
-            self._lexical.add(_words(row, date, former.get(row.seq, "")))
-        seqs = [row.seq for row in rows]
-        self._in_order = self._in_order and all(a < b for a, b in pairwise([*self._seqs.view()[-1:].tolist(), *seqs]))
-        self._slot.update(zip(seqs, range(first, first + len(seqs)), strict=True))
-        self._add_columns(rows, numbers)
-        self._join_messages(rows)
-        self._join_sessions(rows, first)
+        labels = [label_of(row.occurred_at, row.date_text) for row in rows]
+        dates = [self._number_date(label) for label in labels]  # what may fail comes first
+        slots = range(len(self._seqs), len(self._seqs) + len(rows))
+        for row, label, slot in zip(rows, labels, slots, strict=True):
+            self._lexical.add(_words(row, label, former.get(row.seq, "")))
+            self._slot[row.seq] = slot
+            self._in_order = self._in_order and row.seq > self._last
+            self._last = row.seq
+        values = [self._values(row, date) for row, date in zip(rows, dates, strict=True)]
+        for column, of_rows in zip(self._of_rows, zip(*values, strict=True), strict=True):
+            column.extend(of_rows)  # column by column, or a large namespace loads slowly
+        for row, slot in zip(rows, slots, strict=True):
+            self._join_session(slot, row.seq)
         self._assistant.update(row.seq for row in rows if row.role == "assistant")
         self._add_vectors([row for row in rows if row.seq not in without_vector])
         self._keep_values = None
-        if (first - 1) // _COUNTED_EVERY != (first + len(rows) - 1) // _COUNTED_EVERY:
+        if slots[0] // _COUNTED_EVERY != slots[-1] // _COUNTED_EVERY or slots[0] % _COUNTED_EVERY == 0:
             self._nbytes = None
 
-    def _add_columns(self, rows: Sequence[RecordRow], dates: list[int]) -> None:
-        """Take in what stands in the rows themselves, column by column: row by row a large namespace loads slowly."""
-        self._alive.extend([True] * len(rows))
-        self._seqs.extend([row.seq for row in rows])
-        self._tokens.extend([row.tokens for row in rows])
-        self._line_tokens.extend([row.line_tokens for row in rows])
-        seen = [(keep_value(row.text), signs_of(row)) for row in rows]  # of one text after the other: cues are cached
-        self._keep.extend([keep for keep, _ in seen])
-        self._signs.extend([signs for _, signs in seen])
-        self._use.extend([(min(row.recalled, _MOST), min(row.used, _MOST)) for row in rows])
-        self._prints.extend([_number(row.fingerprint) for row in rows])
-        self._run.extend([_NONE if row.run_id is None else self._runs.number(row.run_id) for row in rows])
-        self._kind.extend([self._labels.number(kind_of(row.kind, row.key)) for row in rows])
-        self._key.extend([_NONE if row.key is None else self._labels.number(row.key) for row in rows])
-        self._date.extend(dates)
-        self._speaker.extend([self._number_speaker(row.speaker) for row in rows])
+    def _values(self, row: RecordRow, date: int) -> tuple[Any, ...]:
+        """Return what a record has in the columns ``_of_rows``."""
+        session = row.session or row.run_id
+        return (
+            True,
+            row.seq,
+            row.tokens,
+            row.line_tokens,
+            self._number_message(row),
+            keep_value(row.text),
+            signs_of(row),
+            (min(row.recalled, _MOST), min(row.used, _MOST)),
+            (_NONE, _NONE),
+            date,
+            self._number_speaker(row.speaker),
+            _NONE if row.run_id is None else self._runs.number(row.run_id),
+            _NONE if session is None else self._sessions.number(session),
+            self._labels.number(kind_of(row.kind, row.key)),
+            _NONE if row.key is None else self._labels.number(row.key),
+            _number(row.fingerprint),
+        )
 
     def _add_vectors(self, rows: Sequence[RecordRow]) -> None:
         if rows:
             vectors = np.frombuffer(b"".join([row.vector for row in rows]), "<f4").reshape(len(rows), -1)
             self.exact.upsert([row.seq for row in rows], vectors)
 
-    def _join_messages(self, rows: Sequence[RecordRow]) -> None:
-        """Add the tokens of segments to those of the messages they were cut from."""
-        names = [
-            ((row.turn_seq or -row.seq) << 32) + row.position for row in rows
-        ]  # tuples would take three times as much
-        numbers = [self._messages.setdefault(name, len(self._messages)) for name in names]
-        self._message_tokens.extend([0] * (len(self._messages) - len(self._message_tokens)))
-        tokens = self._message_tokens.view()
-        for number, row in zip(numbers, rows, strict=True):
-            tokens[number] += row.tokens
-        self._message.extend(numbers)
+    def _number_message(self, row: RecordRow) -> int:
+        """Return the number of the message that a segment was cut from, and add its tokens to the others'."""
+        name = ((row.turn_seq or -row.seq) << 32) + row.position  # a tuple would take three times as much memory
+        number = self._messages.setdefault(name, len(self._message_tokens))
+        if number == len(self._message_tokens):
+            self._message_tokens.append(0)
+        self._message_tokens.view()[number] += row.tokens
+        return number
 
     def _number_date(self, date: str) -> int:
         number = self.dates.number(date)
@@ -197,18 +213,14 @@ class WorkingSet:
         self._speaker_counts[number] += 1
         return number
 
-    def _join_sessions(self, rows: Sequence[RecordRow], first: int) -> None:
-        """Put records beside the others of their session, in the order of their seqs."""
-        names = [row.session or row.run_id for row in rows]
-        numbers = [_NONE if name is None else self._sessions.number(name) for name in names]
-        self._session.extend(numbers)
-        self._around.extend([(_NONE, _NONE)] * len(rows))
-        self._members += [[] for _ in range(len(self._sessions) - len(self._members))]
-        for slot, (row, number) in enumerate(zip(rows, numbers, strict=True), first):
-            if number != _NONE:
-                self._join(self._members[number], slot, row.seq)
-
-    def _join(self, members: list[int], slot: int, seq: int) -> None:
+    def _join_session(self, slot: int, seq: int) -> None:
+        """Put a record beside the others of its session, in the order of their seqs."""
+        number = int(self._session.view()[slot])
+        if number == _NONE:
+            return
+        if number == len(self._members):
+            self._members.append([])
+        members = self._members[number]
         at = bisect_left(members, seq)
         members.insert(at, seq)
         self._tie(self._slot[members[at - 1]] if at else _NONE, slot)
