@@ -266,6 +266,13 @@ def test_workers_have_one_thread_for_each_library(tmp_path: Path) -> None:
     assert PINNED.items() <= json.loads(done.stdout).items()
 
 
+def test_workers_keep_bytecode_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    from latency_parts.driver import environment
+
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in environment()
+
+
 @pytest.mark.matrix
 @pytest.mark.timeout(1200)
 def test_every_peer_runs_in_its_own_environment(tmp_path: Path) -> None:
