@@ -340,8 +340,7 @@ class Explanation:
         contributions: for each candidate (READ) or for the decision (``""``), feature name to its share of the score.
         fixed: for each candidate of a READ, the rules' score, without what was learned.
         displaced: for each record that was shown by exploration, or that what was learned put ahead, those that gave way.
-        outdated: for each record that a READ chose but left out, since it holds no longer, the one that says so, None
-            if every recall begins with that.
+        outdated: for each record that a READ chose but left out, since it holds no longer, the one that says so.
         texts: record id to text, for the records that still exist.
     """
 
@@ -349,7 +348,7 @@ class Explanation:
     contributions: Mapping[str, Mapping[str, float]]
     fixed: Mapping[str, float] = field(default_factory=dict)
     displaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    outdated: Mapping[str, str | None] = field(default_factory=dict)
+    outdated: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 

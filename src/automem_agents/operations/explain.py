@@ -88,10 +88,10 @@ def _tried(arguments: Mapping[str, Any], decision: Decision) -> dict[str, tuple[
     return {ids[position]: displaced for position in sorted(taken - own)}
 
 
-def _outdated(arguments: Mapping[str, Any], decision: Decision) -> dict[str, str | None]:
+def _outdated(arguments: Mapping[str, Any], decision: Decision) -> dict[str, str]:
     """Return which records were chosen, but held no longer, each with the one that says so."""
     ids = [candidate.record_id for candidate in decision.candidates]
-    return {ids[old]: None if new is None else ids[new] for old, new in outdated_of(arguments).items()}
+    return {ids[old]: ids[new] for old, new in outdated_of(arguments).items()}
 
 
 def _contributions(policy: Policy | None, decision: Decision) -> dict[str, dict[str, float]]:
@@ -174,9 +174,7 @@ def _read_lines(found: Explanation, tried: Mapping[str, tuple[str, ...]]) -> tup
             instead = (_short(found.texts.get(i, "(deleted)"), 44) for i in found.displaced[record])
             lines.append(f"           in place of {'; '.join(instead) or 'nothing'}")
         if record in found.outdated:
-            newer = found.outdated[record]
-            says = "what every recall begins with" if newer is None else found.texts[newer]
-            lines.append(f"           holds no longer, by {_short(says, 60)}")
+            lines.append(f"           holds no longer, by {_short(found.texts[found.outdated[record]], 60)}")
     return tuple(lines)
 
 

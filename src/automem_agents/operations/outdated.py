@@ -62,7 +62,8 @@ def outdated(
 
     Args:
         shown: records by seq.
-        cosines: of the question and those of them that may be left out, or make others outdated.
+        cosines: of the question and those of them that may be left out, or make others outdated: all but what every recall
+            begins with.
     """
     best = max(cosines.values(), default=0.0)
     question = question_of(query)

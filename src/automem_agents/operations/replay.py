@@ -71,14 +71,11 @@ def outdated_log(gone: Mapping[int, int], logged: Sequence[int]) -> dict[str, ob
         logged: seqs in the base order, as far as it is logged.
     """
     position = {seq: at for at, seq in enumerate(logged)}
-    return {"outdated": {position[old]: position.get(new) for old, new in sorted(gone.items())}} if gone else {}
+    return {"outdated": {position[old]: position[new] for old, new in sorted(gone.items())}} if gone else {}
 
 
-def outdated_of(arguments: Mapping[str, Any]) -> dict[int, int | None]:
-    """Return the positions in the base order of what was chosen, but held no longer, each with that of what says so.
-
-    None stands for a record that every recall begins with.
-    """
+def outdated_of(arguments: Mapping[str, Any]) -> dict[int, int]:
+    """Return the positions in the base order of what was chosen, but held no longer, each with that of what says so."""
     return {int(old): new for old, new in arguments.get("outdated", {}).items()}
 
 

@@ -235,7 +235,7 @@ class _Listener:
     def _judge(self, token: str, name: str) -> None:
         """Count what a recall left out as outdated, and which of it was no older statement of the same fact."""
         for old, new in self._memory.explain(token, user_id=self._user).outdated.items():
-            pair = [self._told[self._source(self._get(record_id))] for record_id in (old, new) if record_id]
+            pair = [self._told[self._source(self._get(record_id))] for record_id in (old, new)]
             right = len({told.name for told in pair}) == 1 and all(told.kind == "statement" for told in pair)
             self._tally.note("left_out", name, not right)
 
