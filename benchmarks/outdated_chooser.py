@@ -26,7 +26,7 @@ from automem_agents.values import BayesianLogistic
 WEIGHTS = Path(__file__).parents[1] / "src/automem_agents/operations/outdated_chooser.json"
 MEMORIES = 60
 PRECISION = 300.0  # of the prior, for standardised columns
-LEAST = 0.4  # chance: from here on, nine of ten that recalls of seen facts left out were outdated, by a model of the other half
+LEAST = 0.4  # chance; decision 16 says why
 
 
 def fitted(facts: Sequence[Template], traps: Sequence[Trap], questions: Sequence[Question]) -> NDArray[np.float64]:

@@ -140,6 +140,7 @@ def _world(
 
 
 def statement(fact: Template, line: Line, value: str, old: str = "") -> Said:
+    """Return what states a fact with a value, in the words of a line."""
     return Said(role_of(line), text_of(line, value, old), fact.name, value)
 
 
