@@ -19,6 +19,9 @@ from automem_agents.testing import HashEmbedder
 from automem_agents.text.tokens import default_counter
 
 
+KEPT = 150  # fewer than a search's candidates, as it is left to chance which of many equally near ones are among them
+
+
 def say(line: str) -> None:
     """Print a line in one piece: an unbuffered ``print`` writes its end apart, and a kill may come between."""
     sys.stdout.write(line + "\n")
@@ -33,19 +36,18 @@ def text_of(number: int) -> str:
 
 
 def write(path: str, sync_threshold: int, start: int) -> None:
-    """Open the store and observe turns for ever; every tenth forgets an earlier record."""
+    """Open the store and observe turns for ever; every tenth forgets the oldest record, or all but the newest few."""
     say(f"pid {os.getpid()}")
     memory = MemoryController.open(
         path, user_id="ada", strict=True, embedder=HashEmbedder(), index_threshold=0, observe_deadline=60.0
     )
     memory.store.indexer.chroma.sync_threshold = sync_threshold
-    forgotten: list[str] = []
     for number in count(start):
         receipt = memory.observe({"role": "user", "content": text_of(number)}, turn_id=f"turn {number}")
-        say(json.dumps({"number": number, "record": receipt.record_ids[0], "forgotten": forgotten}))
+        say(json.dumps({"number": number, "record": receipt.record_ids[0]}))
         if number % 10 == 9:
-            forgotten = [memory.records(limit=1)[0].id]
-            memory.forget(*forgotten)
+            alive = [record.id for record in memory.records(limit=None)]
+            memory.forget(*alive[: max(1, len(alive) - KEPT)])
 
 
 def main() -> None:

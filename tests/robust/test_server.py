@@ -24,6 +24,7 @@ from numbered import NumberEmbedder, fact, question, turn
 
 from automem_agents import MemoryController
 from automem_agents.index.server import disconnect
+from automem_agents.store import dense
 from automem_agents.types import Namespace
 
 pytestmark = pytest.mark.any_index
@@ -197,7 +198,10 @@ def test_again_and_again(tmp_path: Path, server: ChromaServer, proxy: Proxy, fau
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_vectors_are_loaded_in_steps_and_all_are_there_in_the_end(tmp_path: Path, server: ChromaServer) -> None:
+def test_vectors_are_loaded_in_steps_and_all_are_there_in_the_end(
+    tmp_path: Path, server: ChromaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dense, "_STEP", 0.01)  # seconds; by its own, a quick machine has all of these in one step
     memory = on_server(tmp_path, server.port)
     asker = Asker(memory)
     for _ in range(40):
