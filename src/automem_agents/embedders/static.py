@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from automem_agents._fork import IMPORTS, keep_for_ever, survive_fork
 from automem_agents.protocols import Floats
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from wordllama import WordLlamaInference
 
 _BATCH = 64
@@ -65,7 +66,16 @@ class WordLlamaEmbedder:
 
             # 0.4.0 looks for its tokenizer in another folder than it ships it in; its own package as cache finds both.
             package = Path(wordllama.__file__).parent
-            return wordllama.WordLlama.load(dim=256, cache_dir=package, disable_download=True)
+            model = wordllama.WordLlama.load(dim=256, cache_dir=package, disable_download=True)
+        forget_texts(model.tokenizer)
+        return model
+
+
+def forget_texts(tokenizer: Tokenizer) -> None:
+    """Have a tokenizer keep no texts: it would hold the last ten thousand, also those that memory has erased."""
+    resize: Callable[[int], None] | None = getattr(tokenizer.model, "_resize_cache", None)
+    if resize is not None:
+        resize(0)
 
 
 def alike(texts: Sequence[str]) -> list[list[int]]:

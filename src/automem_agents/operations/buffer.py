@@ -51,9 +51,14 @@ class DecisionBuffer:
             if len(self._pending) % _AT_ONCE == 0:
                 WORKERS.submit(self._flush_later, "the log")
             if self._timer is None:
-                self._timer = threading.Timer(_DELAY, self._flush_later)
+                self._timer = threading.Timer(_DELAY, self._on_time)
                 self._timer.daemon = True
                 self._timer.start()
+
+    def _on_time(self) -> None:
+        with self._lock:
+            self._timer = None
+        self._flush_later()
 
     def _flush_later(self) -> None:
         try:
@@ -69,7 +74,7 @@ class DecisionBuffer:
         """
         with self._flushing:
             with self._lock:
-                rows, self._pending, self._timer = self._pending, [], None
+                rows, self._pending = self._pending, []
             if not rows:
                 return
             try:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from automem_agents import MemoryController
+from automem_agents.bench.retention.endurance import resident_bytes
 from automem_agents.embedders import CallableEmbedder, CheckedEmbedder, WordLlamaEmbedder
 from automem_agents.embedders.static import alike
 from automem_agents.errors import EmbedderError
@@ -105,3 +106,17 @@ def test_a_long_text_does_not_pad_its_whole_batch() -> None:
     together = embedder.embed(texts)
     for i in (0, 1, 50, len(texts) - 1):
         np.testing.assert_allclose(together[i], embedder.embed([texts[i]])[0], atol=1e-5)
+
+
+@pytest.mark.skipif(resident_bytes() is None, reason="this system doesn't say how much memory a process has")
+def test_the_default_embedder_keeps_no_texts() -> None:
+    embedder = WordLlamaEmbedder()
+    texts = ["The boat has " + " ".join(f"number {12 * boat + n}" for n in range(12)) for boat in range(4000)]
+    embedder.embed(texts[:500])
+    before = resident_bytes()
+    for text in texts[500:]:
+        embedder.embed([text])
+    after = resident_bytes()
+    assert before is not None
+    assert after is not None
+    assert after - before < 2 * 2**20  # its tokenizer would hold the last ten thousand, in some 3 KB each
