@@ -339,7 +339,7 @@ def held(memory: MemoryController, count: int) -> None:
     indexed(memory)
     store = memory.store
     locks = [store._lock, store.indexer._wake, store.journal._writer, store.dense.guard._lock, memory._guard._lock]
-    locks += [memory._log._lock, memory._log._flushing, *(entry.lock for entry in store._entries.values())]
+    locks += [memory._log._lock, memory._log._completing, *(entry.lock for entry in store._entries.values())]
     took, leave = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -18,7 +18,6 @@ from automem_agents import MemoryController
 from automem_agents.testing import HashEmbedder
 from automem_agents.text.tokens import default_counter
 
-
 KEPT = 150  # fewer than a search's candidates, as it is left to chance which of many equally near ones are among them
 
 

@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from automem_agents.errors import UnknownDecision
-from automem_agents.journal.prepared import PreparedInsert
+from automem_agents.journal.prepared import PreparedInsert, PreparedUpdate
 from automem_agents.journal.schema import changes, decision_candidates, decisions, feedback, records, signals, turns
 from automem_agents.types import Action, Operation
 
 _INSERT, _INSERT_CANDIDATES = PreparedInsert(decisions), PreparedInsert(decision_candidates)
 _INSERT_SIGNALS = PreparedInsert(signals)
+_COUNT = PreparedUpdate(
+    update(records).where(records.c.seq == bindparam("record")).values(recalled=records.c.recalled + bindparam("times"))
+)
 _FEW_BYTES = 512  # of features: those of a WRITE
 
 
@@ -67,6 +70,11 @@ class NewDecision:
     draw: float | None = None
     seed: int | None = None
     features_later: Callable[[], NDArray[np.float16]] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was left for later."""
+        return self.features_later is None
 
     def complete(self) -> None:
         """Make the features that were left for later."""
@@ -195,9 +203,7 @@ def mark_undone(connection: Connection, decision_seq: int) -> None:
 
 def count_recalled(connection: Connection, shown: Mapping[int, int]) -> None:
     """Raise the use counters of records by how often each was shown."""
-    for times in set(shown.values()):
-        seqs = [seq for seq, n in shown.items() if n == times]
-        connection.execute(update(records).where(records.c.seq.in_(seqs)).values(recalled=records.c.recalled + times))
+    _COUNT.many(connection, [{"record": seq, "times": times} for seq, times in shown.items()])
 
 
 def drop_old_features(connection: Connection, keep: int) -> int:

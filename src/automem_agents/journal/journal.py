@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
@@ -15,11 +16,24 @@ from automem_agents.errors import StoreClosed, StoreUnavailable
 from automem_agents.journal import schema, sqlite
 from automem_agents.journal.checkpoints import Checkpoints
 from automem_agents.journal.migrations import migrate
-from automem_agents.journal.prepared import Reader
+from automem_agents.journal.prepared import PreparedSelect, Reader
 from automem_agents.types import Namespace
 
 _PATIENCE = 5.0  # seconds that a fork, or closing, waits for running transactions
-_NAMESPACE = select(schema.namespaces).where(schema.namespaces.c.key == bindparam("wanted"))
+
+
+class _Filed(NamedTuple):
+    user_id: str
+    agent_id: str | None
+    app: str
+
+
+_NAMESPACE = PreparedSelect(
+    select(schema.namespaces.c.user_id, schema.namespaces.c.agent_id, schema.namespaces.c.app).where(
+        schema.namespaces.c.key == bindparam("wanted")
+    ),
+    _Filed,
+)
 
 
 class Journal:
@@ -153,7 +167,7 @@ class Journal:
         Raises:
             StoreUnavailable: if another namespace has the same hash (one chance in 2^63).
         """
-        found = connection.execute(_NAMESPACE, {"wanted": namespace.key}).first()
+        found = _NAMESPACE.first(connection, wanted=namespace.key)
         if found is None:
             connection.execute(
                 insert(schema.namespaces).values(
@@ -164,7 +178,7 @@ class Journal:
                     created_at=now,
                 )
             )
-        elif Namespace(found.user_id, found.agent_id, found.app) != namespace:
+        elif Namespace(*found) != namespace:
             raise StoreUnavailable(f"the hashes of {namespace} and another namespace collide; rename one")
         return namespace.key
 

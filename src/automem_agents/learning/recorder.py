@@ -65,15 +65,16 @@ class Recorder:
         self.runs.ask(namespace.key, run_id, Asked(token, query[:LIMIT]), self._store.clock.now())
 
     def prepare(self, namespace: Namespace, turn: Turn) -> None:
-        """See to it that the READs that a turn is evidence on are on record, before its transaction begins."""
+        """Make the READs that a turn is evidence on ready to be logged with it, before its transaction begins."""
         if self.runs.waits(namespace.key, turn.run_id):
             with self._tolerated():
-                self._log.flush()
+                self._log.complete()
 
     def note(self, connection: Connection, namespace: Namespace, turn: Turn, turn_seq: int) -> None:
         """Note in a turn's transaction which records its answer used, and what it says of the turn before."""
         if self.runs.waits(namespace.key, turn.run_id):
             with self._tolerated(), self._store.journal.attempt(connection):
+                self._log.write(connection)
                 self._note(connection, namespace, turn, turn_seq)
 
     def _note(self, connection: Connection, namespace: Namespace, turn: Turn, turn_seq: int) -> None:

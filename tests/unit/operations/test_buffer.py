@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.conftest import Open
 
 from automem_agents import MemoryController
 from automem_agents.types import Operation
@@ -38,3 +42,41 @@ def test_a_decision_is_written_within_a_second_also_after_others_were_written_at
             time.sleep(0.02)
         else:
             raise AssertionError("the decision was not written by itself")
+
+
+def test_reads_are_written_once_whoever_writes_them(open_memory: Open) -> None:
+    memory = open_memory(user_id="ada", recall_deadline=30.0, observe_deadline=30.0)
+    memory.add("The kettle is in drawer 3.")
+    tokens: list[str] = []
+
+    def work(number: int) -> None:
+        run = memory.trajectory()
+        for turn in range(15):
+            tokens.append(run.recall("Where is the kettle?").token)
+            if (turn + number) % 3 == 0:
+                memory.decisions(limit=1)  # writes what is pending
+            run.observe({"role": "user", "content": f"Visitor {number} came to drawer {turn}."})
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(6)))
+    written = [d.id for d in memory.decisions(limit=1000, operation=Operation.READ)]
+    assert sorted(written) == sorted(tokens)
+    assert not memory._log._pending
+
+
+def test_a_turn_that_fails_to_note_evidence_leaves_its_reads_to_be_written_later(
+    open_memory: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = open_memory(user_id="ada", strict=False)
+    recorder = memory._learning.recorder
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("told to fail")
+
+    monkeypatch.setattr(recorder, "_note", fail)
+    run = memory.trajectory()
+    token = run.recall("Where is the kettle?").token
+    assert run.observe({"role": "user", "content": "The kettle is in drawer 3."}).state == "committed"
+    assert list(memory._log._pending) == [token]
+    assert [d.id for d in memory.decisions(operation=Operation.READ)] == [token]
+    assert not memory._log._pending
