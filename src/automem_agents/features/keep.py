@@ -80,5 +80,5 @@ def keep_features(rows: Sequence[RecordRow], last_use: Mapping[int, LastUse]) ->
 def _typical(rows: Sequence[RecordRow]) -> NDArray[np.float32]:
     vectors = np.stack([np.frombuffer(row.vector, "<f4") for row in rows])
     mean = vectors.mean(axis=0)
-    found: NDArray[np.float32] = vectors @ (mean / max(float(np.linalg.norm(mean)), 1e-9))
+    found: NDArray[np.float32] = np.vecdot(vectors, mean / max(float(np.linalg.norm(mean)), 1e-9))
     return found

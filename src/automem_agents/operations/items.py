@@ -261,7 +261,7 @@ class ItemView:
         lengths[lengths == 0] = 1
         seqs, item = np.unique([row.item_seq for row in found], return_inverse=True)
         best = np.full(len(seqs), -np.inf)
-        np.maximum.at(best, item, matrix @ vector / lengths)
+        np.maximum.at(best, item, np.vecdot(matrix, vector) / lengths)
         order = np.argsort(-best, kind="stable")
         return dict(zip(seqs[order].tolist(), best[order].tolist(), strict=True))
 

@@ -204,7 +204,7 @@ class DenseSearch:
                 blobs = records.vectors_by_seq(connection, namespace, missing)
             empty = np.zeros(self._dimension, "<f4").tobytes()
             joined = b"".join(blobs.get(seq, empty) for seq in missing)
-            out[~here] = np.frombuffer(joined, "<f4").reshape(len(missing), -1) @ vector
+            out[~here] = np.vecdot(np.frombuffer(joined, "<f4").reshape(len(missing), -1), vector)
         return out
 
 
