@@ -53,7 +53,7 @@ class Floor(Memory):
         vector = self.embedder.one(question)
         with self._lock:
             texts = self._texts.get(user, [])
-            scores = self._matrices[user][: len(texts)] @ vector
+            scores = np.vecdot(self._matrices[user][: len(texts)], vector)
             count = min(TOP, len(texts))
             best = np.argpartition(-scores, count - 1)[:count]
             return len([texts[i] for i in best[np.argsort(-scores[best])]])
