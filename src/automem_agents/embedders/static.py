@@ -13,7 +13,6 @@ from automem_agents._fork import IMPORTS, keep_for_ever, survive_fork
 from automem_agents.protocols import Floats
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from wordllama import WordLlamaInference
 
 _BATCH = 64
@@ -67,13 +66,13 @@ class WordLlamaEmbedder:
             # 0.4.0 looks for its tokenizer in another folder than it ships it in; its own package as cache finds both.
             package = Path(wordllama.__file__).parent
             model = wordllama.WordLlama.load(dim=256, cache_dir=package, disable_download=True)
-        forget_texts(model.tokenizer)
+        keep_no_texts(model)
         return model
 
 
-def forget_texts(tokenizer: Tokenizer) -> None:
-    """Have a tokenizer keep no texts: it would hold the last ten thousand, also those that memory has erased."""
-    resize: Callable[[int], None] | None = getattr(tokenizer.model, "_resize_cache", None)
+def keep_no_texts(model: WordLlamaInference) -> None:
+    """Have its tokenizer keep no texts: it would hold the last ten thousand, also those that memory has erased."""
+    resize: Callable[[int], None] | None = getattr(model.tokenizer.model, "_resize_cache", None)
     if resize is not None:
         resize(0)
 
