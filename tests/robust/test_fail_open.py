@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 from automem_agents import Action, MemoryController, Recall
 from automem_agents.errors import (
@@ -65,13 +66,6 @@ def at_most(seconds: float) -> Iterator[None]:
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds + SLACK
-
-
-def until(met: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def check_empty(recall: Recall, error: type[AutoMemError]) -> None:

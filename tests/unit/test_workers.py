@@ -10,19 +10,13 @@ import threading
 import time
 
 import pytest
+from waiting import until
 
 from automem_agents import workers
 from automem_agents.errors import DeadlineExceeded, StoreError
 from automem_agents.workers import Workers
 
 pytestmark = pytest.mark.any_index
-
-
-def until(condition: object, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_one_thread_serves_one_caller() -> None:

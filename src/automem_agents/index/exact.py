@@ -1,7 +1,7 @@
 """Exact nearest neighbours: one matrix in memory, one dot product a row.
 
-``np.vecdot`` where one would expect ``@``: once the matrix is larger than the processor's caches, OpenBLAS takes twice as long
-for it with one thread, and with more of them these go on spinning, which costs ten times the work itself.
+``np.vecdot`` where one would expect ``@``: OpenBLAS is slower once the matrix no longer fits into the processor's caches, and its
+threads go on spinning after each search, which costs several times the work itself (``benchmarks/dot_products.py``).
 """
 
 from __future__ import annotations

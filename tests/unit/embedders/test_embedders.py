@@ -119,4 +119,4 @@ def test_the_default_embedder_keeps_no_texts() -> None:
     after = resident_bytes()
     assert before is not None
     assert after is not None
-    assert after - before < 2 * 2**20  # its tokenizer would hold the last ten thousand, in some 3 KB each
+    assert after - before < 2 * 2**20  # its tokenizer would hold the last ten thousand, in some kilobytes each

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.conftest import Open
+from waiting import until
 
 from automem_agents import MemoryController
 from automem_agents.types import Operation
@@ -26,22 +26,20 @@ def test_turns_that_have_their_decisions_written_leave_no_timers_behind(memory: 
         assert _timers() <= before + 1
 
 
-def test_a_decision_is_written_within_a_second_also_after_others_were_written_at_once(memory: MemoryController) -> None:
-    memory.add("The kettle is in drawer 3.")
+def test_a_decision_is_written_by_itself_also_after_others_were_written_at_once(memory: MemoryController) -> None:
+    def written() -> int:
+        with memory.store.journal.read() as connection:
+            return int(connection.exec_driver_sql("SELECT count(*) FROM decisions").scalar_one())
+
+    def is_written() -> None:
+        before = written()
+        memory.recall("Where is the kettle?")
+        until(lambda: written() > before, 5.0)
+
     for _ in range(2):
         memory.recall("Where is the kettle?")
         assert memory.decisions(operation=Operation.READ)  # writes what is pending, and the timer goes on
-        with memory.store.journal.read() as connection:
-            written = connection.exec_driver_sql("SELECT count(*) FROM decisions").scalar_one()
-        memory.recall("Where is the kettle?")
-        until = time.monotonic() + 5.0
-        while time.monotonic() < until:
-            with memory.store.journal.read() as connection:
-                if connection.exec_driver_sql("SELECT count(*) FROM decisions").scalar_one() > written:
-                    break
-            time.sleep(0.02)
-        else:
-            raise AssertionError("the decision was not written by itself")
+        is_written()
 
 
 def test_reads_are_written_once_whoever_writes_them(open_memory: Open) -> None:

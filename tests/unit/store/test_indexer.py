@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bulk import fill
+from waiting import until
 
 from automem_agents import MemoryController, Namespace
 from automem_agents.errors import VectorIndexError
@@ -36,13 +37,6 @@ sys.stdin.read()
 
 def texts(count: int) -> list[str]:
     return [f"note{n} tells of shelf{n % 13} and jar{n * 7 % 29}" for n in range(count)]
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture
