@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ Open = Callable[..., MemoryController]
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("wide", deadline=None, max_examples=500)
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_event_loop_by_asking() -> None:
+    """Before Python 3.12 the first ``get_event_loop`` of a thread makes a loop, which nobody closes; now it refuses."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture
