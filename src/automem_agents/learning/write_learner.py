@@ -18,7 +18,7 @@ from automem_agents.journal.decisions import unpack_features
 from automem_agents.journal.write_credits import CreditedWrite
 from automem_agents.learning.gate import Change, Gate, GateSettings, Replayed, Verdict
 from automem_agents.policies.learned import Cluster, write_cluster
-from automem_agents.policies.writing import WriteRule, least_value, rules_of_writes
+from automem_agents.policies.writing import WriteRule, least_value, never_against_the_new, rules_of_writes
 from automem_agents.values import BayesianLogistic
 
 PRIOR_PRECISION: Final = 20.0  # of each weight around that of the rules
@@ -124,7 +124,7 @@ class WriteLearner:
         is said to be of use.
         """
         fixed, _ = _standing(rules_of_writes(), example)
-        learned, above = _standing(self._models[example.cluster].mean, example)
+        learned, above = _standing(self._weights(example.cluster), example)
         pairs = len(example.beside)
         return self.gate.add(
             Replayed(
@@ -142,10 +142,13 @@ class WriteLearner:
 
     def rule(self, cluster: Cluster) -> WriteRule:
         """Return what follows from what is known."""
-        weights = self._models[cluster].mean
+        weights = self._weights(cluster)
         rule = WriteRule(weights)
         held_out = self._held_out[cluster]
         return WriteRule(weights, least_value(rule.values(np.array(held_out)), RISK)) if held_out else rule
+
+    def _weights(self, cluster: Cluster) -> Columns:
+        return never_against_the_new(self._models[cluster].mean)
 
     def dump(self) -> str:
         """Return all that is known, for ``load``."""

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from automem_agents.features import WRITE
 
+_KNOWN = ("nearest", "overlap", "keyed")  # columns of WRITE that are higher the more the store has of a text
+_NEW = ("new_words", "new_share", "rarity", "rarest")  # and the less it has
+
 
 @dataclass(frozen=True, eq=False)
 class WriteRule:
@@ -64,3 +67,21 @@ def rules_of_writes() -> NDArray[np.float64]:
     weights = np.zeros(len(WRITE.names))
     weights[WRITE.names.index("keep")] = 1.0
     return weights
+
+
+def never_against_the_new(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights (d,) by which no text is worth less for being new.
+
+    What is skipped is not stored, so that the next text like it is as new: were it skipped for that, all of them would be,
+    and a namespace that is empty would stay so.
+
+    Examples:
+        >>> weights = never_against_the_new(np.ones(len(WRITE.names)))
+        >>> weights[WRITE.names.index("nearest")], weights[WRITE.names.index("rarity")]
+        (np.float64(0.0), np.float64(1.0))
+    """
+    bounded = weights.copy()
+    known, new = ([WRITE.names.index(name) for name in names] for names in (_KNOWN, _NEW))
+    bounded[known] = np.minimum(bounded[known], 0.0)
+    bounded[new] = np.maximum(bounded[new], 0.0)
+    return bounded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ Open = Callable[..., MemoryController]
 NAMES = [
     f"{a}{b}" for a in ("Ka", "Lo", "Mi", "Nu", "Ro", "Sa", "Ti", "Vo") for b in ("bel", "dan", "fir", "gos", "lam")
 ]
+NEW_USERS = ("eve", "kim", "lea", "max", "pia")
 CHATTER = "The weather {n} was talked about at length on the radio today and 3 times yesterday in number {n}"
 
 
@@ -32,9 +33,18 @@ def fact(name: str) -> str:
     return f"my sister {name} likes quinces"
 
 
+def share_skipped(decided: Sequence[Decision]) -> float:
+    return sum(d.action is Action.SKIP for d in decided) / len(decided)
+
+
+def told_in_order(user: str) -> list[str]:
+    """Return the names in an order of the user's own, so that no namespace differs in kind from another."""
+    return random.Random(user).sample(NAMES, len(NAMES))
+
+
 def live_through(memory: MemoryController, rounds: int, user: str) -> None:
     """Say facts on people and longer chatter; only the facts are asked for."""
-    for n, name in enumerate(NAMES):
+    for n, name in enumerate(told_in_order(user)):
         said = [fact(name), CHATTER.format(n=n)]
         memory.observe([{"role": "user", "content": text} for text in said], user_id=user)
     for turn in range(rounds):
@@ -92,13 +102,14 @@ def test_a_writer_that_proved_itself_skips_what_nobody_asks_for(learned: MemoryC
     assert writes.verdict(0, Cluster.CHAT).open
     assert np.isfinite(writes.rule(Cluster.CHAT).least)
     decided: list[Decision] = []
-    for n, name in enumerate(reversed(NAMES)):
-        turn = [{"role": "user", "content": text} for text in (fact(name), CHATTER.format(n=n))]
-        decided += learned.observe(turn, user_id="eve").decisions
+    for user in NEW_USERS:
+        for n, name in enumerate(told_in_order(user)):
+            turn = [{"role": "user", "content": text} for text in (fact(name), CHATTER.format(n=n))]
+            decided += learned.observe(turn, user_id=user).decisions
     skipped = [d for d in decided if d.action is Action.SKIP]
     tried = [d for d in decided if d.action is Action.ADD and d.propensity < 1]
-    assert sum(d.action is Action.SKIP for d in decided[::2]) <= 0.3 * len(NAMES)  # facts, in a namespace that is new
-    assert sum(d.action is Action.SKIP for d in decided[1::2]) >= 0.5 * len(NAMES)  # chatter
+    assert share_skipped(decided[1::2]) >= 0.6  # chatter; .8, but that one in five is tried
+    assert share_skipped(decided[::2]) <= 0.4  # facts, which are all but alike: .01 on average, now and then .2
     assert all(d.propensity == 0.8 and d.policy.startswith("learned@") for d in skipped)
     assert tried
     assert all(d.propensity == 0.2 and "tried" in d.reason for d in tried)

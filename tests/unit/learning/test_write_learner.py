@@ -53,6 +53,23 @@ def test_without_evidence_everything_is_worth_what_the_rules_say_and_nothing_is_
     assert not WriteLearner().verdict(1, Cluster.CHAT).open
 
 
+def test_a_text_is_never_worth_less_for_being_new() -> None:
+    """What is skipped is not stored, so that what is like it stays new, and a namespace empty."""
+    random, learner = np.random.default_rng(3), WriteLearner()
+    nearest, rarity = WRITE.names.index("nearest"), WRITE.names.index("rarity")
+    for _ in range(300):  # what is needed is like what is stored
+        each = example(random)
+        for rows, known in ((each.needed[None], 1.0), (each.beside, 0.3), (each.waiting, 0.3)):
+            rows[:, nearest], rows[:, rarity] = known, 1 - known
+        learner.learn(each, 1.0)
+    rule = learner.rule(Cluster.CHAT)
+    same, new = text(random, 1.0), text(random, 1.0)
+    new[KEEP] = same[KEEP]
+    same[nearest], new[rarity] = 1.0, 1.0
+    assert rule.weights[PEOPLE] > 0.5
+    assert rule.value(new) >= rule.value(same)
+
+
 def test_what_is_needed_is_learned_and_opens_the_gate_of_its_kind_alone() -> None:
     learner = taught(300)
     assert learner.rule(Cluster.CHAT).weights[PEOPLE] > 0.5
