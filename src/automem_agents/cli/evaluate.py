@@ -17,6 +17,7 @@ from automem_agents.errors import InvalidInput
 
 if TYPE_CHECKING:
     from automem_agents.learning.evaluation import Evaluated, Evaluation
+    from automem_agents.learning.skipping import Skipping
 
 commands = typer.Typer()
 _COLUMNS = ("estimator", ">value", "!95 %", ">gain", "!95 %", "!")
@@ -69,6 +70,7 @@ def _view(evaluation: Evaluation) -> RenderableType:
         {
             "recalls": f"{evaluation.reads}, {evaluation.rewarded} with a reward, {evaluation.explored} of those explored",
             "rewards": ", ".join(rewards),
+            "skipped": _skipped(evaluation.skipping),
             "left out": "; ".join(f"{number}: {reason}" for reason, number in evaluation.left_out.items()),
         }
     )
@@ -79,6 +81,16 @@ def _view(evaluation: Evaluation) -> RenderableType:
         parts.append(Text(_LEGEND, style="dim"))
     parts += [Text(f"warning: {printable(warning)}", style="yellow") for warning in evaluation.warnings]
     return Group(*parts)
+
+
+def _skipped(of: Skipping | None) -> str:
+    if of is None:
+        return ""
+    told = f"{count(of.skipped, 'text')}, {of.missed} missed later; "
+    if of.needed is None or of.low is None or of.high is None:
+        return told + "none like them was stored all the same and had ten recalls to be needed"
+    told += f"of {of.tried} like them that were stored all the same, {of.needed:.0%} were needed [{of.low:.0%}, {of.high:.0%}]"
+    return told if of.kept_needed is None else f"{told}; of {of.kept} kept by choice, {of.kept_needed:.0%}"
 
 
 _LEGEND = (

@@ -15,6 +15,7 @@ from automem_agents.types import Action, Operation
 
 HORIZON = 10  # READs of its namespace that a record may wait for its first use, before that counts against it
 COMPARED = 8  # WRITEs of such records that one whose record was used is compared with
+_NOW = 2**63 - 1  # no decision is newer
 _NEARBY = 8  # rows from which one is drawn: turns begin with what a user says, so that the first would be biased
 
 
@@ -193,6 +194,16 @@ def recalled_beside(connection: Connection, decision_seq: int, feature_set: str,
     return tuple(features for seq, features in sorted(found.items()) if seq != decision_seq)
 
 
+def waited_since(connection: Connection, namespace: int, upto: int = _NOW) -> int | None:
+    """Return the decision before which a WRITE has waited ``HORIZON`` READs of its namespace; None where none has.
+
+    Args:
+        upto: the newest decision that counts.
+    """
+    read = _WAITED.first(connection, in_namespace=namespace, upto=upto)
+    return None if read is None else read.seq
+
+
 def waiting(
     connection: Connection, namespace: int, decision_seq: int, feature_set: str, upto: int
 ) -> tuple[bytes, ...]:
@@ -201,17 +212,17 @@ def waiting(
     Args:
         upto: the newest decision at the time.
     """
-    waited = _WAITED.first(connection, in_namespace=namespace, upto=upto)
+    waited = waited_since(connection, namespace, upto)
     first = _FIRST.first(connection, in_namespace=namespace)
     if waited is None or first is None:
         return ()
-    last = _LAST_WRITE.first(connection, in_namespace=namespace, before=waited.seq)
+    last = _LAST_WRITE.first(connection, in_namespace=namespace, before=waited)
     if last is None:
         return ()
     random, drawn = Random(decision_seq), dict[int, bytes]()
     for _ in range(COMPARED):
         start = random.randint(first.seq, last.seq)
-        near = _UNUSED.all(connection, in_namespace=namespace, start=start, before=waited.seq, wanted=feature_set)
+        near = _UNUSED.all(connection, in_namespace=namespace, start=start, before=waited, wanted=feature_set)
         if near:
             one = near[random.randrange(len(near))]
             drawn[one.seq] = one.features

@@ -149,7 +149,7 @@ class MeanInterval:
         return max(-1.0, self.mean - margin), min(1.0, self.mean + margin)
 
 
-def wilson_lower(total: float, count: int, errors: float) -> float:
+def wilson_lower(total: float, count: float, errors: float) -> float:
     """Return a lower bound of a mean of observations in [0, 1], so many standard errors below it; 0 for none.
 
     Args:
@@ -167,4 +167,4 @@ def wilson_lower(total: float, count: int, errors: float) -> float:
     share, square = total / count, errors**2
     middle = share + square / (2 * count)
     margin = errors * sqrt(max(0.0, share * (1 - share)) / count + square / (4 * count**2))
-    return (middle - margin) / (1 + square / count)
+    return max(0.0, (middle - margin) / (1 + square / count))  # rounding goes below 0

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 LEVEL = 0.95
-_NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
+NORMAL_QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 class Interval(NamedTuple):
@@ -243,7 +243,7 @@ def t_quantile(degrees: int) -> float:
         return tan(pi * (LEVEL / 2))
     if degrees == 2:
         return LEVEL * sqrt(2 / (1 - LEVEL**2))
-    z, d = _NORMAL, float(degrees)
+    z, d = NORMAL_QUANTILE, float(degrees)
     return z + (
         (z**3 + z) / (4 * d)
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * d**2)

@@ -23,6 +23,7 @@ from automem_agents.learning.estimators import (
 from automem_agents.learning.logged import LeftOut, LoggedRead, count_reads, rewarded_reads
 from automem_agents.learning.registry import Registry
 from automem_agents.learning.samples import RecordSample, SetSample
+from automem_agents.learning.skipping import Skipping, skipping
 from automem_agents.policies import RulesPolicy
 from automem_agents.policies.learned import LearnedPolicy
 from automem_agents.protocols import Policy, ReadProblem
@@ -85,6 +86,7 @@ class Evaluation:
         rewards: where the rewards come from: ``credit`` (the decision's reward) or ``feedback`` (its mean score).
         left_out: how many recalls with a reward could not be used, by reason.
         rows: the estimates.
+        skipping: what becomes of texts that a learned policy skips; None where it has decided no WRITE.
         warnings: why not to trust them.
     """
 
@@ -94,6 +96,7 @@ class Evaluation:
     rewards: Mapping[str, int]
     left_out: Mapping[str, int]
     rows: tuple[Evaluated, ...]
+    skipping: Skipping | None
     warnings: tuple[str, ...]
 
 
@@ -144,9 +147,10 @@ def evaluate(
     sources: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     explored = 0
+    key = None if namespace is None else namespace.key
     with store.journal.read() as connection:
-        counts = count_reads(connection, None if namespace is None else namespace.key)
-        for read in rewarded_reads(connection, None if namespace is None else namespace.key):
+        counts, skips = count_reads(connection, key), skipping(connection, key)
+        for read in rewarded_reads(connection, key):
             on_read()
             if isinstance(read, LeftOut):
                 left_out[read.reason] += 1
@@ -166,6 +170,7 @@ def evaluate(
         rewards=dict(sources),
         left_out=dict(left_out),
         rows=rows,
+        skipping=skips if skips.skipped or skips.tried else None,
         warnings=(*_about_the_log(counts.reads, counts.rewarded, explored), *_about_rows(rows)),
     )
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, func, select
 
-from automem_agents import Action, Decision, MemoryController, Operation
+from automem_agents import Action, Decision, MemoryController, Namespace, Operation, Receipt
 from automem_agents.features import KEEP, WRITE
 from automem_agents.journal.decisions import unpack_features
-from automem_agents.journal.schema import credits, decision_candidates, decisions, learners, records
+from automem_agents.journal.schema import changes, credits, decision_candidates, decisions, learners, records
 from automem_agents.journal.write_credits import written_by
+from automem_agents.learning.evaluation import evaluate
 from automem_agents.learning.ruling import RulingPolicy
+from automem_agents.learning.write_credit import blame_skips
 from automem_agents.policies.learned import Cluster
 from automem_agents.protocols import KeepProblem, WriteProblem
 
@@ -126,6 +128,36 @@ def test_the_log_says_again_what_was_decided(learned: MemoryController) -> None:
         seen = np.array([decision.features[name] for name in WRITE.names], np.float16)
         again = policy.write(WriteProblem(WRITE.names, seen, decision.legal))
         assert again.action is decision.action or decision.propensity == 0.2
+
+
+def test_what_was_tried_says_what_skipping_costs(learned: MemoryController) -> None:
+    told = [d for n in range(80) for d in say(learned, CHATTER.format(n=n)).decisions]
+    tried = {d.id for d in told if d.action is Action.ADD and d.propensity < 1}
+    skipped = [d for d in told if d.action is Action.SKIP]
+    assert cost_of_skipping(learned) == (len(skipped), 0, 0, None)  # nobody has asked yet: none had its chance
+    recalls = [learned.recall("What of the weather on the radio yesterday?", user_id="eve") for _ in range(10)]
+    learned.flush()
+    assert cost_of_skipping(learned) == (len(skipped), 0, len(tried), 0.0)
+    cited = recalls[0].hits[0].record
+    assert told[[CHATTER.format(n=n) for n in range(80)].index(cited.text)].id in tried
+    learned.feedback(recalls[0].token, "POSITIVE", cited=[cited.id])
+    assert cost_of_skipping(learned) == (len(skipped), 0, len(tried), 1 / len(tried))
+    with learned.store.journal.write() as connection:
+        aside = select(changes.c.namespace, changes.c.record_seq).join(
+            decisions, decisions.c.seq == changes.c.decision_seq
+        )
+        eve, missed = connection.execute(aside.where(decisions.c.id == skipped[0].id)).one()
+        blame_skips(connection, eve, [missed])
+    assert cost_of_skipping(learned) == (len(skipped), 1, len(tried), 1 / len(tried))
+
+
+def say(memory: MemoryController, text: str) -> Receipt:
+    return memory.observe({"role": "user", "content": text}, user_id="eve")
+
+
+def cost_of_skipping(memory: MemoryController) -> tuple[int, int, int, float | None] | None:
+    found = evaluate(memory.store, [], Namespace("eve")).skipping
+    return None if found is None else (found.skipped, found.missed, found.tried, found.needed)
 
 
 def test_under_a_budget_what_nobody_asks_for_goes_first(learned: MemoryController) -> None:
