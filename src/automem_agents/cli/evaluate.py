@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from automem_agents.learning.skipping import Skipping
 
 commands = typer.Typer()
-_COLUMNS = ("estimator", ">value", "!95 %", ">gain", "!95 %", "!")
+_COLUMNS = ("!estimator", ">value", "!95 %", ">gain", "!95 %", "!significant")
 _REWARD_OF = {"credit": "credit assignment", "feedback": "the mean score of their feedback"}
 
 
@@ -114,7 +114,7 @@ def _row(row: Evaluated) -> tuple[object, ...]:
         _interval(row.low, row.high),
         _number(row.gain, sign=True),
         _interval(row.gain_low, row.gain_high),
-        "significant" if row.significant else "not significant",
+        "yes" if row.significant else "no",
     )
 
 
