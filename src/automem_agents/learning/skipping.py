@@ -59,9 +59,9 @@ def skipping(connection: Connection, namespace: int | None = None) -> Skipping:
     for row in connection.execute(_learned_writes(namespace)):
         if row.action == Action.SKIP:
             skipped.append(row.reward)
-        elif row.seq <= (asked_since(row.namespace) or 0):
+        elif row.seq < (asked_since(row.namespace) or 0):
             needed = (row.reward or 0.0) > 0
-            if row.propensity < 1:
+            if row.draw is not None:
                 tried.append(Tried(row.propensity, needed))
             else:
                 kept.append(needed)
@@ -99,9 +99,14 @@ def share_needed(tried: Sequence[Tried]) -> tuple[float, float, float] | tuple[N
     return share, low, high
 
 
-def _learned_writes(namespace: int | None) -> Select[tuple[int, int, str, float, float | None]]:
+def _learned_writes(namespace: int | None) -> Select[tuple[int, int, str, float, float | None, float | None]]:
     found = select(
-        decisions.c.seq, decisions.c.namespace, decisions.c.action, decisions.c.propensity, decisions.c.reward
+        decisions.c.seq,
+        decisions.c.namespace,
+        decisions.c.action,
+        decisions.c.propensity,
+        decisions.c.draw,
+        decisions.c.reward,
     ).where(
         decisions.c.operation == Operation.WRITE,
         decisions.c.action.in_([Action.ADD, Action.SKIP]),
