@@ -15,7 +15,7 @@ from faults import Fault, Moody, disk_full, locked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lessons import KEY, LESSONS, teach
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from vocabulary import FEW, TEXTS
 
 from automem_agents import MemoryController, Namespace
@@ -289,10 +289,13 @@ def test_damaged_parameters_leave_recalls_to_the_rules(open_memory: Open) -> Non
 def test_a_read_that_cannot_be_learned_from_does_not_stop_the_others(open_memory: Open) -> None:
     memory = open_memory(user_id="ada", strict=False)
     fill(memory, "ada", TEXTS)
-    cite(memory, 10)
-    with memory.store.journal.write() as connection:
-        seq = connection.scalar(select(func.min(schema.credits.c.decision_seq)))
-        connection.execute(update(schema.decisions).where(schema.decisions.c.seq == seq).values(features=b"damaged"))
+    recall = memory.recall("harbour lantern", max_tokens=150)
+    memory.flush()
+    with memory.store.journal.write() as connection:  # before there is anything to learn from: that happens at any time
+        damaged = update(schema.decisions).where(schema.decisions.c.id == recall.token)
+        connection.execute(damaged.values(features=b"damaged"))
+    memory.feedback(recall.token, 1.0, cited=[recall.hits[0].record.id])
+    cite(memory, 9)
     assert learner_of(memory).total == 9
     assert memory.health().failures["learning"] == 1
     assert learner_of(memory).total == 9
