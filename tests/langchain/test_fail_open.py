@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from chroma_server import ChromaServer
-from faults import FAULTS, LATE, Fault, Moody
+from faults import FAULTS, Fault, Moody, deadlines
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.tools import tool
@@ -87,10 +87,7 @@ async def test_an_agent_goes_on_while_memory_fails(
     open_memory: Open, fault: Fault, counted: frozenset[str], is_async: bool
 ) -> None:
     embedder = Moody()
-    memory = open_memory(
-        user_id="ada", strict=False, embedder=embedder, breaker_failures=100,
-        recall_deadline=LATE, observe_deadline=LATE, busy_timeout=LATE / 2,
-    )  # fmt: skip
+    memory = open_memory(user_id="ada", strict=False, embedder=embedder, breaker_failures=100, **deadlines(fault))
     memory.add(HERON)
     with fault(memory, embedder):
         given = await check_same_answers(memory, is_async)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from faults import FAULTS, LATE, Fault, Moody
+from faults import FAULTS, Fault, Moody, deadlines
 from llama_engines import AGENTS, OLD_WAYS, agent, ask, engine, in_form, run
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
@@ -92,10 +92,7 @@ def test_it_goes_on_while_memory_fails(
     open_memory: Open, runner: asyncio.Runner, fault: Fault, counted: frozenset[str], kind: str, way: str
 ) -> None:
     embedder = Moody()
-    memory = open_memory(
-        user_id="ada", strict=False, embedder=embedder, breaker_failures=100,
-        recall_deadline=LATE, observe_deadline=LATE, busy_timeout=LATE / 2,
-    )  # fmt: skip
+    memory = open_memory(user_id="ada", strict=False, embedder=embedder, breaker_failures=100, **deadlines(fault))
     memory.add(HERON)
     with fault(memory, embedder):
         check_same_answers(memory, kind, way, runner)

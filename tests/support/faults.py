@@ -14,7 +14,8 @@ from automem_agents import MemoryController
 from automem_agents.protocols import Floats
 from automem_agents.testing import HashEmbedder
 
-LATE = 0.3  # seconds after which memory is late
+LATE = 0.3  # seconds after which memory is late, where lateness is the fault
+NEVER_LATE = 60.0  # however busy the machine is
 HOLDS_THE_LOCK = """
 import sqlite3, sys
 journal = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -83,7 +84,14 @@ def disk_full(memory: MemoryController, embedder: Moody) -> Iterator[None]:
 
 Fault = Callable[[MemoryController, Moody], AbstractContextManager[None]]
 
-# each with the failures that a memory with these deadlines may then count
+
+def deadlines(fault: Fault) -> dict[str, float]:
+    """Return the settings of a memory that is late under those faults alone that make it late."""
+    late = LATE if fault in (slow, locked) else NEVER_LATE
+    return {"recall_deadline": late, "observe_deadline": late, "busy_timeout": late / 2}
+
+
+# each with the failures that a memory with its deadlines may then count
 FAULTS: tuple[tuple[Fault, frozenset[str]], ...] = (
     (raising, frozenset({"EmbedderError"})),
     (panicking, frozenset({"StoreError"})),
