@@ -23,7 +23,7 @@ def test_turns_that_have_their_decisions_written_leave_no_timers_behind(memory: 
     for number in range(30):
         run.recall(f"What is in drawer {number}?")
         run.observe({"role": "user", "content": f"Drawer {number} holds a kettle."})
-        assert _timers() <= before + 1
+        assert _timers() <= before + 3  # one waits; one that is due may be at work, and one of what is learned
 
 
 def test_a_decision_is_written_by_itself_also_after_others_were_written_at_once(memory: MemoryController) -> None:
