@@ -86,7 +86,7 @@ class Evaluation:
         rewards: where the rewards come from: ``credit`` (the decision's reward) or ``feedback`` (its mean score).
         left_out: how many recalls with a reward could not be used, by reason.
         rows: the estimates.
-        skipping: what becomes of texts that a learned policy skips; None where it has decided no WRITE.
+        skipping: what becomes of texts that a learned policy skips; None where none was skipped or tried.
         warnings: why not to trust them.
     """
 
